@@ -1,0 +1,38 @@
+# `make demo` and `make test` do all the set-up they need: a virtual environment, the package, the embedded LM.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.PHONY: demo test check format bench clean
+
+demo: $(VENV)/lm
+	$(BIN)/python examples/demo.py
+
+test: $(VENV)/lm
+	$(BIN)/python -m pytest
+
+check: $(VENV)/ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+
+format: $(VENV)/ready
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/lm
+	$(BIN)/python benchmarks/import_time.py
+	$(BIN)/python benchmarks/embedded.py
+
+$(VENV)/ready: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "synthwright needs Python 3.11 or later; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 $(MAKECMDGOALS)")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded,dev]'
+	touch $@
+
+$(VENV)/lm: $(VENV)/ready
+	$(BIN)/synthwright lm pull
+	touch $@
+
+clean:
+	rm -rf $(VENV) dist build

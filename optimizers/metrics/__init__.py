@@ -1,0 +1,1 @@
+"""What good means, one file a method: training-free metrics that return a score and feedback."""

@@ -1,0 +1,91 @@
+"""The state of prompts: versioned JSON keyed by predictor and field name. Never a pickle, never a secret."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import dspy
+from dspy.adapters.utils import get_annotation_name, serialize_for_json
+
+from synthwright.errors import ConfigError
+
+__all__ = ["FORMAT", "digest", "dump", "load", "of_predictor", "signature_of"]
+
+FORMAT = 1
+
+
+def of_predictor(predictor: dspy.Predict) -> dict[str, Any]:
+    """Instructions, field descriptions and demonstrations of one predictor, with the signature they belong to."""
+    signature = signature_of(predictor)
+    return {
+        "signature": shape(signature),
+        "instructions": signature.instructions,
+        "fields": {name: cast(Any, field.json_schema_extra)["desc"] for name, field in signature.fields.items()},
+        "demos": [_plain(demo) for demo in predictor.demos],
+    }
+
+
+def signature_of(predictor: dspy.Predict) -> type[dspy.Signature]:
+    """The signature class of a predictor (DSPy types the attribute more loosely)."""
+    return cast(type[dspy.Signature], predictor.signature)
+
+
+def shape(signature: type[dspy.Signature]) -> dict[str, str]:
+    """The fields of a signature by name, each as `input str` or `output list[str]`."""
+    inputs = {name: f"input {get_annotation_name(f.annotation)}" for name, f in signature.input_fields.items()}
+    return {**inputs, **{n: f"output {get_annotation_name(f.annotation)}" for n, f in signature.output_fields.items()}}
+
+
+def dump(method: str, predictors: Mapping[str, dspy.Predict]) -> dict[str, Any]:
+    """The whole state of a generator's prompts."""
+    return {
+        "format": FORMAT,
+        "method": method,
+        "predictors": {name: of_predictor(predictor) for name, predictor in predictors.items()},
+    }
+
+
+def digest(predictors: Mapping[str, dspy.Predict]) -> str:
+    """First 12 hex digits of the SHA-256 of the state of all predictors."""
+    state = {name: of_predictor(predictor) for name, predictor in predictors.items()}
+    return hashlib.sha256(json.dumps(state, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:12]
+
+
+def load(path: str | Path, method: str, predictors: Mapping[str, dspy.Predict]) -> None:
+    """Apply a saved state to predictors. Predictors that the file does not name keep their prompts.
+
+    Raises:
+        ConfigError: The file cannot be read, has another format, or does not fit; nothing was changed then.
+    """
+    try:
+        state = json.loads(Path(path).read_text(encoding="utf-8"))
+        if state["format"] != FORMAT:
+            raise ConfigError(f"{path}: prompts of format {state['format']!r}; this version reads format {FORMAT}.")
+        saved: dict[str, Any] = state["predictors"]
+    except ConfigError:
+        raise
+    except OSError as error:
+        raise ConfigError(f"Cannot read the prompts {str(path)!r}: {error.strerror or error}.") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{path} is not a file of prompts written by synthwright ({error!r}).") from error
+    misfits = [f"it is for {state.get('method')!r}, not {method!r}"] if state.get("method") != method else []
+    for name, entry in saved.items():
+        if name not in predictors:
+            misfits.append(f"predictor {name!r} does not exist (there are: {', '.join(predictors)})")
+        elif entry["signature"] != (now := shape(signature_of(predictors[name]))):
+            changed = sorted(set(entry["signature"].items()) ^ set(now.items()))
+            misfits.append(f"{name}: fields differ: {', '.join(f'{field} ({kind})' for field, kind in changed)}")
+    if misfits:
+        raise ConfigError(f"{path} does not fit: " + "; ".join(misfits) + ".")
+    for name, entry in saved.items():
+        signature = signature_of(predictors[name]).with_instructions(entry["instructions"])
+        for field, description in entry["fields"].items():
+            signature = signature.with_updated_fields(field, desc=description)
+        predictors[name].signature = signature
+        predictors[name].demos = [dspy.Example(**demo) for demo in entry["demos"]]
+
+
+def _plain(demo: Any) -> dict[str, Any]:
+    return {name: serialize_for_json(value) for name, value in dict(demo).items()}

@@ -1,0 +1,109 @@
+"""The pydantic rows that generators emit, and what is kept of the ones that were dropped."""
+
+import hashlib
+import json
+from functools import cached_property
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, computed_field, model_validator
+
+__all__ = ["InstructionRow", "Message", "Provenance", "Rejected", "Row"]
+
+_NOT_CONTENT = {"id", "parent_ids", "provenance"}
+
+
+class Provenance(BaseModel):
+    """Where a row came from. `generate` fills it in; a generator never does.
+
+    Attributes:
+        method: File stem of the generator, such as `evol_instruct`.
+        version: Version of synthwright.
+        prompts: First 12 hex digits of the SHA-256 of all instructions and demonstrations of the generator.
+        lms: Model name for each role that the generator used.
+        seed: Index of the seed (the unit of LM work) in its run, from 0.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: str
+    version: str
+    prompts: str
+    lms: dict[str, str]
+    seed: int
+
+
+class Row(BaseModel):
+    """One record of a dataset: subclass it and declare the fields.
+
+    Rows are frozen. `id` is a hash of the content, so equal content has an equal id in every run.
+
+    Attributes:
+        parent_ids: Ids of the rows that this one was made from.
+        provenance: Where the row came from; None until `generate` has admitted it.
+
+    Example:
+        >>> class Riddle(Row):
+        ...     word: str
+        ...     riddle: str
+        >>> Riddle(word="snow", riddle="I fall, yet never break.").id
+        '3c78bc87366baf72eadb'
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    parent_ids: tuple[str, ...] = ()
+    provenance: Provenance | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_id(cls, data: Any) -> Any:
+        """Accept a record written by `record`: its id is derived again."""
+        return {name: value for name, value in data.items() if name != "id"} if isinstance(data, dict) else data
+
+    @computed_field
+    @cached_property
+    def id(self) -> str:
+        """First 20 hex digits of the SHA-256 of the content (everything but `parent_ids` and `provenance`)."""
+        content = self.model_dump(mode="json", exclude=_NOT_CONTENT)
+        canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()[:20]
+
+    def record(self) -> dict[str, Any]:
+        """The row as JSON-ready data: `id` first, then the content, then `parent_ids` and `provenance`."""
+        data = self.model_dump(mode="json")
+        tail = {name: data.pop(name) for name in ("parent_ids", "provenance")}
+        return {"id": data.pop("id"), **data, **tail}
+
+
+class Rejected(BaseModel):
+    """Something that was made and dropped, and why. Runs keep it beside the rows.
+
+    Attributes:
+        stage: Who dropped it: the name of a predictor or of a filter.
+        reason: A short code that funnels count, such as `demands_no_more`; never free text.
+        detail: What a person would want to know, such as the judge's words or the measured value.
+        content: What was dropped, as JSON-ready data.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stage: str
+    reason: str
+    detail: str = ""
+    content: dict[str, Any] = Field(default_factory=dict)
+
+
+class Message(BaseModel):
+    """One turn of a conversation."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class InstructionRow(Row):
+    """An instruction with its response: the form that supervised fine-tuning reads."""
+
+    instruction: str
+    response: str

@@ -1,0 +1,34 @@
+"""Synthwright: declarative, optimizable programs that make training data with language models."""
+
+from synthwright.errors import SynthwrightError
+from synthwright.lms import Budget, Price, Retry, embedded_lm, openai_lm
+from synthwright.pool import Pool, Seed
+from synthwright.programs.base import Frozen, Generator, freeze, get_generator, list_generators
+from synthwright.runs import Funnel, Progress, Run, agenerate, generate
+from synthwright.signatures.rows import InstructionRow, Message, Provenance, Rejected, Row
+
+__all__ = [
+    "Budget",
+    "Frozen",
+    "Funnel",
+    "Generator",
+    "InstructionRow",
+    "Message",
+    "Pool",
+    "Price",
+    "Progress",
+    "Provenance",
+    "Rejected",
+    "Retry",
+    "Row",
+    "Run",
+    "Seed",
+    "SynthwrightError",
+    "agenerate",
+    "embedded_lm",
+    "freeze",
+    "generate",
+    "get_generator",
+    "list_generators",
+    "openai_lm",
+]

@@ -1,0 +1,81 @@
+"""The filter interface, and the reading of text out of a row."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from synthwright.errors import ConfigError
+
+__all__ = ["Filter", "FunctionFilter", "RowCheck", "as_filter", "text_of"]
+
+RowCheck = Callable[[Any], str | None]
+"""A plain function as a filter: takes a row, returns None to keep it or a short reason to drop it."""
+
+
+class Filter(ABC):
+    """Keeps or drops rows, one at a time, in the order in which the run admits them.
+
+    Subclasses are dataclasses whose fields are their settings (the run stores their `repr`). A filter against the
+    pool builds its index in `add`, which is called for every row that all filters kept, also when a run resumes.
+    """
+
+    @property
+    def name(self) -> str:
+        """The stage under which funnels count this filter's losses: the class name in snake_case."""
+        return "".join("_" + c.lower() if c.isupper() else c for c in type(self).__name__).lstrip("_")
+
+    @abstractmethod
+    def check(self, row: Any) -> str | None:
+        """None to keep the row, or a short reason such as `too_long`, which may be followed by `: detail`."""
+
+    def add(self, row: Any) -> None:
+        """Take notice of a row that was kept. Filters that look at single rows only need not do anything."""
+        return None
+
+
+@dataclass(frozen=True)
+class FunctionFilter(Filter):
+    """A plain function as a filter, named after the function."""
+
+    function: RowCheck
+
+    @property
+    def name(self) -> str:
+        return getattr(self.function, "__name__", type(self.function).__name__)
+
+    def check(self, row: Any) -> str | None:
+        return self.function(row)
+
+    def __repr__(self) -> str:
+        return f"{getattr(self.function, '__module__', '?')}.{self.name}"
+
+
+def as_filter(value: Filter | RowCheck) -> Filter:
+    """A filter as it is, a function wrapped.
+
+    Raises:
+        ConfigError: The value is neither.
+    """
+    if isinstance(value, Filter):
+        return value
+    if isinstance(value, type) or not callable(value):
+        raise ConfigError(
+            f"A filter is a Filter object or a function of a row, got {value!r}. "
+            "Pass an instance: `filters=[Length('response', 20, 2000)]`."
+        )
+    return FunctionFilter(value)
+
+
+def text_of(row: Any, field: str) -> str:
+    """The text of one field of a row.
+
+    Raises:
+        ConfigError: The row has no such field.
+    """
+    try:
+        value = getattr(row, field)
+    except AttributeError:
+        known = ", ".join(type(row).model_fields)
+        raise ConfigError(f"{type(row).__name__} rows have no field {field!r}; their fields: {known}.") from None
+    return value if isinstance(value, str) else str(value)
