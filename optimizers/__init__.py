@@ -2,3 +2,8 @@
 
 if __name__ != "synthwright.optimizers":
     raise ImportError("import synthwright.optimizers, not optimizers")
+
+from synthwright.optimizers.optimize import OptimizeProgress, optimize
+from synthwright.optimizers.tuned import Tuned
+
+__all__ = ["OptimizeProgress", "Tuned", "optimize"]

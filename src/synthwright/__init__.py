@@ -2,6 +2,7 @@
 
 from synthwright.errors import SynthwrightError
 from synthwright.lms import Budget, Price, Retry, embedded_lm, openai_lm
+from synthwright.optimizers import Tuned, optimize
 from synthwright.pool import Pool, Seed
 from synthwright.programs.base import Frozen, Generator, freeze, get_generator, list_generators
 from synthwright.runs import Funnel, Progress, Run, agenerate, generate
@@ -24,6 +25,7 @@ __all__ = [
     "Run",
     "Seed",
     "SynthwrightError",
+    "Tuned",
     "agenerate",
     "embedded_lm",
     "freeze",
@@ -31,4 +33,5 @@ __all__ = [
     "get_generator",
     "list_generators",
     "openai_lm",
+    "optimize",
 ]

@@ -4,7 +4,7 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
 __all__ = ["run_coroutine"]
@@ -40,27 +40,24 @@ def run_coroutine(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
     if asyncio._get_running_loop() is loop:
         raise RuntimeError("A plain `forward` was called inside the event loop: use `await program.acall(...)`.")
     future: Future[T] = Future()
-    tasks: list[asyncio.Task[T]] = []
-
-    def done(task: asyncio.Task[T]) -> None:
-        if task.cancelled():
-            future.cancel()
-        elif error := task.exception():
-            future.set_exception(error)
-        else:
-            future.set_result(task.result())
-
+    tasks: list[asyncio.Task[None]] = []
     context = contextvars.copy_context()
 
-    def start() -> None:
-        task = loop.create_task(make(), context=context)
-        tasks.append(task)
-        task.add_done_callback(done)
+    async def finish() -> None:
+        try:
+            result = await make()
+        except asyncio.CancelledError:
+            future.set_exception(CancelledError())
+        except BaseException as error:  # SystemExit too: let out, it would end the loop that all callers share
+            future.set_exception(error)
+        else:
+            future.set_result(result)
 
-    loop.call_soon_threadsafe(start)
+    loop.call_soon_threadsafe(lambda: tasks.append(loop.create_task(finish(), context=context)))
     try:
         return future.result()
     except BaseException:
-        if not future.done():
+        if not future.done():  # Ctrl-C: do not leave while the coroutine still holds files and connections
             loop.call_soon_threadsafe(lambda: [task.cancel() for task in tasks])
+            wait([future], timeout=10)
         raise

@@ -80,7 +80,7 @@ class RougeNovelty(Filter):
         types = frozenset(tokens)
         for other, other_types in self._pool:
             shorter, longer = sorted((len(tokens), len(other)))
-            if 2 * shorter < self.threshold * (shorter + longer) or types.isdisjoint(other_types):
+            if types.isdisjoint(other_types) or 2 * shorter / (shorter + longer) < self.threshold:
                 continue
             score = rouge_l(tokens, other)
             if score >= self.threshold:
@@ -108,6 +108,11 @@ class EmbeddingNovelty(Filter):
     embed: Callable[[list[str]], Any] = field(repr=False)
     threshold: float = 0.05
     _vectors: list[Any] = field(default_factory=list, init=False, repr=False)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "EmbeddingNovelty":
+        twin = EmbeddingNovelty(self.field_name, self.embed, self.threshold)  # runs share the model behind `embed`
+        twin._vectors = list(self._vectors)
+        return twin
 
     def _vector(self, row: Any) -> Any:
         vector = np.asarray(self.embed([text_of(row, self.field_name)])[0], dtype=np.float32)

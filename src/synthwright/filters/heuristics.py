@@ -59,8 +59,9 @@ class EndsWith(Filter):
     endings: tuple[str, ...] = (":",)
 
     def check(self, row: Any) -> str | None:
-        ending = text_of(row, self.field).rstrip()[-1:]
-        return f"ends_with: {ending!r}" if ending and ending in self.endings else None
+        text = text_of(row, self.field).rstrip()
+        ending = next((ending for ending in self.endings if ending and text.endswith(ending)), None)
+        return f"ends_with: {ending!r}" if ending else None
 
 
 @dataclass(frozen=True)

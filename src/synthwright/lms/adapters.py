@@ -3,14 +3,20 @@
 Everything of ours that touches DSPy's adapter interface is in this file.
 """
 
-from typing import Any
+import json
+import re
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 import dspy
 from dspy.adapters.utils import get_annotation_name
+from dspy.utils.exceptions import AdapterParseError
 from pydantic import ConfigDict, create_model
+from pydantic_core import to_jsonable_python
 
 __all__ = ["AutoAdapter", "SchemaAdapter", "default_adapter", "response_schema"]
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def response_schema(signature: type[dspy.Signature]) -> dict[str, Any]:
@@ -34,19 +40,37 @@ def response_schema(signature: type[dspy.Signature]) -> dict[str, Any]:
 class SchemaAdapter(dspy.JSONAdapter):
     """DSPy's JSON adapter with the prompt unchanged and the costly parts built once per signature.
 
-    The system message and the response schema depend on the signature alone, and signatures never change in place,
-    so both are remembered by the signature class.
+    The system message and the response schema depend on the signature alone, so both are remembered by the signature
+    class; the message also by the instructions, the one part of a signature that DSPy changes in place.
     """
 
     def __init__(self) -> None:
         super().__init__(use_native_function_calling=False)
-        self._systems: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
+        self._systems: WeakKeyDictionary[Any, tuple[str, str]] = WeakKeyDictionary()
         self._formats: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
 
     def format_system_message(self, signature: type[dspy.Signature]) -> str:
-        if signature not in self._systems:
-            self._systems[signature] = super().format_system_message(signature)
-        return self._systems[signature]
+        instructions, message = self._systems.get(signature, (None, ""))
+        if instructions != signature.instructions:
+            message = super().format_system_message(signature)
+            self._systems[signature] = (signature.instructions, message)
+        return message
+
+    def parse(self, signature: type[dspy.Signature], completion: str) -> dict[str, Any]:
+        r"""What DSPy reads, unless it holds half of a character: JSON can say `"\ud83d"`, no file and no LM takes it.
+
+        Raises:
+            AdapterParseError: The completion does not fit the signature, or its text is not valid Unicode.
+        """
+        fields = super().parse(signature, completion)
+        if "\\u" in completion and _SURROGATE.search(json.dumps(to_jsonable_python(fields), ensure_ascii=False)):
+            raise AdapterParseError(
+                adapter_name=type(self).__name__,
+                signature=cast(Any, signature),  # DSPy annotates the object, and is given the class everywhere
+                lm_response=completion,
+                message="The reply is not valid Unicode: it holds half of a character.",
+            )
+        return fields
 
     def _prepare_response_format(self, lm: Any, lm_kwargs: dict[str, Any], signature: type[dspy.Signature]) -> None:
         if not lm.supports_response_schema:

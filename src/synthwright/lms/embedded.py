@@ -38,19 +38,21 @@ def usable_cores() -> int:
 class EmbeddedEngine:
     """llama.cpp in this process, with continuous batching over a few slots.
 
-    The server starts at the first call and is shared by all calls; the object can be pickled and starts anew
+    Servers start when they are first needed and are shared by all calls; the object can be pickled and starts anew
     elsewhere. Each slot has `context` tokens for prompt and reply.
 
-    Threads: all cores the process may use, up to 8, with polling off. llama.cpp's worker threads spin while they
-    wait by default. Two spinning threads beside two busy neighbours on 2 cores did not finish in the time of 12 idle
-    runs; without spinning the same load costs a factor of 4 and an idle machine loses nothing
-    (`benchmarks/embedded.py`, `benchmarks/results/embedded.md`).
+    Cores are used by `replicas` of the server with one thread each, not by threads of one server: threads of
+    llama.cpp wait for each other by spinning, so that on a machine with busy neighbours two threads did not finish in
+    the time of ten idle runs, while single-threaded replicas slow down by their share of the cores and no more. On an
+    idle machine both answer equally many calls a second (`benchmarks/embedded.py`). Replicas share the weights, which
+    are mapped into memory once.
 
     Args:
         path: A GGUF file; None looks in the usual places and fetches the weights if there are none.
-        slots: Requests decoded together, 1 or more.
+        slots: Requests decoded together over all replicas, 1 or more.
         context: Tokens per slot, 512 or more.
-        threads: Worker threads, or None for the default above.
+        replicas: Servers side by side; None for one a usable core, up to 4 and up to `slots`.
+        threads: Worker threads of each server, 1 or more.
     """
 
     supports_response_schema = True
@@ -58,18 +60,25 @@ class EmbeddedEngine:
     supported_params = _SUPPORTED
 
     def __init__(
-        self, path: str | Path | None = None, *, slots: int = 4, context: int = 4096, threads: int | None = None
+        self,
+        path: str | Path | None = None,
+        *,
+        slots: int = 4,
+        context: int = 4096,
+        replicas: int | None = None,
+        threads: int = 1,
     ) -> None:
         if slots < 1:
             raise ConfigError(f"`slots` must be at least 1, got {slots!r}.")
         if context < 512:
             raise ConfigError(f"`context` must be at least 512 tokens, got {context!r}.")
-        if threads is not None and threads < 1:
-            raise ConfigError(f"`threads` must be at least 1, got {threads!r}.")
+        if threads < 1 or (replicas is not None and not 1 <= replicas <= slots):
+            raise ConfigError(
+                f"Need threads >= 1 and 1 <= replicas <= slots; got {threads!r}, {replicas!r}, {slots!r} slots."
+            )
         self.path, self.slots, self.context = path, slots, context
-        self.threads = threads or min(usable_cores(), 8)
-        self._lock = threading.Lock()
-        self._server: Any = None
+        self.replicas, self.threads = replicas or min(usable_cores(), 4, slots), threads
+        self._start_up()
 
     def complete(self, request: Request) -> Response:
         """Answer one request; blocks. Up to `slots` threads may call it at once.
@@ -79,16 +88,20 @@ class EmbeddedEngine:
             dspy.lm15.ContextLengthError: Prompt and reply do not fit into a slot.
             dspy.lm15.InvalidRequestError: llama.cpp refuses the request, such as a schema it cannot compile.
         """
-        server = self.server()
         prompt = raw_prompt(request)
         body = self._body(request)
+        replica = self._least_busy()
         try:
+            server = self.server(replica)
             if prompt is not None:
                 reply = server.handle_completions({**body, "prompt": prompt})
             else:
                 reply = server.handle_chat_completions({**body, "messages": chat_messages(request)})
         except ValueError as error:
             raise lm15.InvalidRequestError(f"the embedded LM refused the request: {error}", status=400) from error
+        finally:
+            with self._lock:
+                self._busy[replica] -= 1
         return self._response(request, reply, raw=prompt is not None)
 
     def template(self, messages: list[dict[str, str]]) -> str:
@@ -100,12 +113,33 @@ class EmbeddedEngine:
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(call, timeout=60) as reply:
             return json.load(reply)["prompt"]
 
-    def server(self) -> Any:
-        """The running llama.cpp server; starts it at the first call."""
+    def check(self) -> None:
+        """Start the server, so that missing weights are found before a run asks anything.
+
+        Raises:
+            MissingExtraError: llama.cpp is not installed.
+            ModelFileError: No weights, or they cannot be loaded.
+        """
+        self.server()
+
+    def server(self, replica: int = 0) -> Any:
+        """A running llama.cpp server; started when it is first needed."""
+        with self._starting[replica]:
+            if self._servers[replica] is None:
+                self._servers[replica] = self._start()
+            return self._servers[replica]
+
+    def _least_busy(self) -> int:
         with self._lock:
-            if self._server is None:
-                self._server = self._start()
-            return self._server
+            replica = min(range(self.replicas), key=lambda index: self._busy[index])
+            self._busy[replica] += 1
+            return replica
+
+    def _start_up(self) -> None:
+        self._lock = threading.Lock()
+        self._starting = [threading.Lock() for _ in range(self.replicas)]
+        self._servers: list[Any] = [None] * self.replicas
+        self._busy = [0] * self.replicas
 
     def _start(self) -> Any:
         try:
@@ -116,9 +150,9 @@ class EmbeddedEngine:
         weights.verify(found.path)
         params = xllamacpp.CommonParams()
         params.model.path = str(found.path)
-        params.n_parallel, params.n_ctx = self.slots, self.slots * self.context
+        slots = -(-self.slots // self.replicas)
+        params.n_parallel, params.n_ctx = slots, slots * self.context
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = self.threads
-        params.cpuparams.poll = params.cpuparams_batch.poll = 0
         params.cache_ram_mib = 512  # finished prompts kept for reuse; the default of 8 GiB is a server's
         params.ui = False
         params.verbosity = -1
@@ -126,7 +160,7 @@ class EmbeddedEngine:
             return xllamacpp.Server(params)
         except (RuntimeError, MemoryError) as error:
             raise ModelFileError(
-                f"llama.cpp could not load {str(found.path)!r} with {self.slots} slots of {self.context} tokens: "
+                f"llama.cpp could not load {str(found.path)!r} with {slots} slots of {self.context} tokens: "
                 f"{error} Either the file is damaged (`synthwright lm pull --force` fetches it again) or memory is "
                 "short (use fewer slots or a smaller context)."
             ) from error
@@ -169,11 +203,11 @@ class EmbeddedEngine:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name not in ("_lock", "_server")}
+        return {name: value for name, value in self.__dict__.items() if not name.startswith("_")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._lock, self._server = threading.Lock(), None
+        self._start_up()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "EmbeddedEngine":
         return self  # copies of a program share one server
@@ -213,7 +247,8 @@ def embedded_lm(
     max_tokens: int = 256,
     slots: int = 4,
     context: int = 4096,
-    threads: int | None = None,
+    replicas: int | None = None,
+    threads: int = 1,
 ) -> EngineLM:
     """The embedded LM as a `dspy.LM`. Equal arguments share one running model.
 
@@ -223,12 +258,13 @@ def embedded_lm(
         max_tokens: Longest reply in tokens where a predictor does not set its own.
         slots: Requests decoded together.
         context: Tokens per slot for prompt and reply.
-        threads: Worker threads; None uses all cores of the process, up to 8.
+        replicas: Servers side by side; None for one a usable core, up to 4 and up to `slots`.
+        threads: Worker threads of each server.
     """
-    key = (str(path), temperature, max_tokens, slots, context, threads, os.environ.get(weights.MODEL_ENV))
+    key = (str(path), temperature, max_tokens, slots, context, replicas, threads, os.environ.get(weights.MODEL_ENV))
     with _SHARED_LOCK:
         if key not in _SHARED:
-            engine = EmbeddedEngine(path, slots=slots, context=context, threads=threads)
+            engine = EmbeddedEngine(path, slots=slots, context=context, replicas=replicas, threads=threads)
             name = Path(path).stem if path else "SmolLM2-135M-Instruct"
             _SHARED[key] = EngineLM(
                 f"embedded/{name}",

@@ -6,11 +6,12 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 import dspy
 from dspy import lm15
@@ -117,7 +118,7 @@ class Scope:
     key: str
     predictors: Mapping[int, str] = field(default_factory=dict)
     used: dict[tuple[str, str], Usage] = field(default_factory=dict)
-    _asked: Counter[str] = field(default_factory=Counter)
+    _asked: Counter[Any] = field(default_factory=Counter)
 
     def draw(self, request: Request) -> Request:
         """The request with a sampling seed of its own.
@@ -128,17 +129,32 @@ class Scope:
         """
         if request.config.seed is not None:
             return request
-        asked = hashlib.sha256(repr((request.system, request.messages, request.config)).encode()).hexdigest()
-        with _DRAW_LOCK:
-            occurrence = self._asked[asked]
-            self._asked[asked] += 1
+        content = repr((request.system, request.messages, request.config)).encode("utf-8", "backslashreplace")
+        asked = hashlib.sha256(content).hexdigest()
+        occurrence = next(_TICKETS.get() or self.tickets(asked))
         digest = hashlib.sha256(f"{self.seed}:{self.key}:{asked}:{occurrence}".encode()).digest()
         seed = int.from_bytes(digest[:4], "big") >> 1
         return replace(request, config=replace(request.config, seed=seed))
 
+    def tickets(self, call: Hashable, count: int = 1) -> Iterator[int]:
+        """Numbers for the next `count` samples of a call: how many equal ones were asked for before, and so on."""
+        with _SCOPE_LOCK:
+            first = self._asked[call]
+            self._asked[call] += count
+        return iter(range(first, first + count))
 
-_DRAW_LOCK = threading.Lock()
+    def book(self, role: str, used: Usage) -> tuple[str, str]:
+        """Add usage to that of the predictor that is calling; returns (role, predictor)."""
+        callers = dspy.settings.caller_modules or []
+        name = next((self.predictors[id(m)] for m in reversed(callers) if id(m) in self.predictors), "")
+        with _SCOPE_LOCK:
+            self.used.setdefault((role, name), Usage()).add(used)
+        return role, name
+
+
+_SCOPE_LOCK = threading.Lock()
 _SCOPE: ContextVar[Scope | None] = ContextVar("synthwright_scope", default=None)
+_TICKETS: ContextVar[Iterator[int] | None] = ContextVar("synthwright_tickets", default=None)
 
 
 @contextmanager
@@ -171,6 +187,7 @@ class Meter:
         self.started = time.monotonic()
         self._lock = threading.Lock()
         self._in_flight = 0
+        self._not_taken: dict[tuple[str, str], Usage] = {}
 
     def reserve(self) -> None:
         """Take leave for one call.
@@ -191,11 +208,23 @@ class Meter:
                     raise BudgetExhaustedError(f"the budget of {most:g} {name} is used up")
             self._in_flight += 1
 
-    def release(self, used: Usage | None) -> None:
-        """Give back the leave; `used` is None if the call failed without reporting usage."""
+    def release(self, used: Usage, caller: tuple[str, str] = ("", "")) -> None:
+        """Give back the leave and book what the call used; a failed call is a call without tokens.
+
+        Args:
+            used: Usage of the call.
+            caller: (role, predictor) to book it under.
+        """
         with self._lock:
             self._in_flight -= 1
-            self.used.add(used or Usage(calls=1))
+            self.used.add(used)
+            self._not_taken.setdefault(caller, Usage()).add(used)
+
+    def take(self) -> dict[tuple[str, str], Usage]:
+        """What was used since the last `take`, by (role, predictor): each call is taken once."""
+        with self._lock:
+            taken, self._not_taken = self._not_taken, {}
+            return taken
 
     def usage(self, model: str, response: Response) -> Usage:
         """The usage of one response, priced if a price is known."""
@@ -209,7 +238,7 @@ class Meter:
 class _Metered:
     """What the sync and the asyncio engine share."""
 
-    def __init__(self, lm: dspy.LM, role: str, meter: Meter, retry: Retry) -> None:
+    def __init__(self, lm: dspy.BaseLM, role: str, meter: Meter, retry: Retry) -> None:
         self.lm, self.role, self.meter, self.retry = lm, role, meter, retry
         self.supports_response_schema = bool(lm.supports_response_schema)
         self.supports_function_calling = bool(lm.supports_function_calling)
@@ -220,7 +249,7 @@ class _Metered:
 
     def template(self, messages: list[dict[str, str]]) -> str:
         """The prompt text that the LM's own chat template makes of messages."""
-        return cast(Any, self.lm.engine).template(messages)
+        return cast(Any, self.lm).engine.template(messages)
 
     def _pause(self, error: Exception, attempt: int) -> float | None:
         """Seconds to wait before the next attempt, or None if there is none."""
@@ -228,20 +257,18 @@ class _Metered:
             return None
         asked = getattr(error, "retry_after", None)
         if asked is not None:
-            return min(float(asked), self.retry.cap)
+            return min(max(float(asked), 0.0), self.retry.cap)
         return self._jitter.uniform(0, min(self.retry.cap, self.retry.base * 2**attempt))
 
     def _request(self, request: Request) -> tuple[Request, Scope | None]:
         scope = _SCOPE.get()
         return (scope.draw(request) if scope else request), scope
 
+    def _book(self, scope: Scope | None, used: Usage) -> None:
+        self.meter.release(used, scope.book(self.role, used) if scope is not None else (self.role, ""))
+
     def _finish(self, request: Request, response: Response, scope: Scope | None) -> Response:
-        used = self.meter.usage(self.lm.model, response)
-        self.meter.release(used)
-        if scope is not None:
-            callers = dspy.settings.caller_modules or []
-            name = next((scope.predictors[id(m)] for m in reversed(callers) if id(m) in scope.predictors), "")
-            scope.used.setdefault((self.role, name), Usage()).add(used)
+        self._book(scope, self.meter.usage(self.lm.model, response))
         if response.finish_reason == "length" and raw_prompt(request) is None:
             raise TruncatedResponseError(
                 response.message.text or "", max_tokens=request.config.max_tokens, model=self.lm.model
@@ -249,9 +276,14 @@ class _Metered:
         return response
 
     def _foreign(self, request: Request) -> tuple[Request, dict[str, Any]]:
-        """How a draw reaches an LM that is not ours: by DSPy's `rollout_id`, which never reaches the server."""
+        """How a draw reaches an LM that is not ours: by DSPy's `rollout_id`, which keeps its cache from joining draws.
+
+        The seed itself is sent only to a custom engine that says it takes one: hosted APIs differ in that.
+        """
         seed = request.config.seed
-        return replace(request, config=replace(request.config, seed=None)), {"rollout_id": seed}
+        takes_seed = "seed" in self.supported_params and not isinstance(getattr(self.lm, "engine", "auto"), str)
+        bare = request if takes_seed else replace(request, config=replace(request.config, seed=None))
+        return bare, {"rollout_id": seed}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "_Metered":
         return self
@@ -272,7 +304,7 @@ class MeteredEngine(_Metered):
                     bare, options = self._foreign(request)
                     response = _checked(self.lm(bare, **options), self.lm)
             except BaseException as error:
-                self.meter.release(None)
+                self._book(scope, Usage(calls=1))
                 pause = self._pause(error, attempt) if isinstance(error, Exception) else None
                 if pause is None:
                     raise
@@ -283,17 +315,19 @@ class MeteredEngine(_Metered):
 
 
 class AsyncMeteredEngine(_Metered):
-    """The asyncio engine: for runs. At most `limit` calls are in flight at a time."""
+    """The asyncio engine: for runs. At most `limit` calls are in flight at a time on an event loop."""
 
-    def __init__(self, lm: dspy.LM, role: str, meter: Meter, retry: Retry, limit: int) -> None:
+    def __init__(self, lm: dspy.BaseLM, role: str, meter: Meter, retry: Retry, limit: int) -> None:
         super().__init__(lm, role, meter, retry)
-        self._slots = asyncio.Semaphore(limit)
+        self.limit = limit
+        self._slots: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
     async def complete(self, request: Request) -> Response:
         request, scope = self._request(request)
+        slots = self._slots.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(self.limit))
         attempt = 0
         while True:
-            async with self._slots:
+            async with slots:
                 self.meter.reserve()
                 try:
                     if isinstance(self.lm, EngineLM):
@@ -302,7 +336,7 @@ class AsyncMeteredEngine(_Metered):
                         bare, options = self._foreign(request)
                         response = _checked(await self.lm.acall(bare, **options), self.lm)
                 except BaseException as error:
-                    self.meter.release(None)
+                    self._book(scope, Usage(calls=1))
                     pause = self._pause(error, attempt) if isinstance(error, Exception) else None
                     if pause is None:
                         raise
@@ -312,7 +346,36 @@ class AsyncMeteredEngine(_Metered):
             attempt += 1
 
 
-def _checked(response: Any, lm: dspy.LM) -> Response:
+class MeteredLM(dspy.LM):
+    """The LM that the predictors of a run see: its engines are metered, and equal calls are numbered as they are made.
+
+    DSPy prepares a call on a worker thread, so that calls gathered at once reach the engine in any order. Numbered
+    here, before that, the first of them is always the first draw.
+    """
+
+    def __call__(self, prompt: Any = None, *, messages: Any = None, **options: Any) -> Any:
+        with self._numbered(prompt, messages, options):
+            return super().__call__(prompt, messages=messages, **options)
+
+    async def acall(self, prompt: Any = None, *, messages: Any = None, **options: Any) -> Any:
+        with self._numbered(prompt, messages, options):
+            return await super().acall(prompt, messages=messages, **options)
+
+    @contextmanager
+    def _numbered(self, prompt: Any, messages: Any, options: dict[str, Any]) -> Iterator[None]:
+        scope, tickets = _SCOPE.get(), None
+        if scope is not None:
+            merged = {**self.kwargs, **options}
+            count = merged.get("n")
+            tickets = scope.tickets(hash(repr((prompt, messages, merged))), count if isinstance(count, int) else 1)
+        token = _TICKETS.set(tickets)
+        try:
+            yield
+        finally:
+            _TICKETS.reset(token)
+
+
+def _checked(response: Any, lm: dspy.BaseLM) -> Response:
     if not isinstance(response, Response):
         raise ConfigError(
             f"The LM {lm.model!r} ({type(lm).__name__}) answered a request with {type(response).__name__}, not with a "
@@ -321,11 +384,11 @@ def _checked(response: Any, lm: dspy.LM) -> Response:
     return response
 
 
-def metered(lm: dspy.LM, *, role: str, meter: Meter, retry: Retry | None = None, limit: int = 64) -> dspy.LM:
+def metered(lm: dspy.BaseLM, *, role: str, meter: Meter, retry: Retry | None = None, limit: int = 64) -> dspy.LM:
     """An LM with the same sampling whose calls are drawn, retried, counted and limited.
 
     Args:
-        lm: Any `dspy.LM`.
+        lm: Any LM of DSPy.
         role: Role under which usage is booked.
         meter: The counter of the run.
         retry: How failed calls are repeated.
@@ -342,7 +405,9 @@ def metered(lm: dspy.LM, *, role: str, meter: Meter, retry: Retry | None = None,
             "Give it as `prices={model: Price(input=..., output=...)}` (dollars for a million tokens)."
         )
     sampling = {name: value for name, value in lm.kwargs.items() if name not in _CONNECTION}
-    return dspy.LM(
+    if "max_tokens" not in sampling:  # DSPy renames it for reasoning models, and would do so again
+        sampling["max_tokens"] = sampling.pop("max_completion_tokens", None)
+    return MeteredLM(
         lm.model,
         engine=MeteredEngine(lm, role, meter, retry),
         async_engine=AsyncMeteredEngine(lm, role, meter, retry, limit),

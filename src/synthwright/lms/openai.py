@@ -1,11 +1,13 @@
 """Any endpoint that speaks OpenAI's protocol: vLLM, llama.cpp, Ollama, LM Studio, OpenAI, gateways."""
 
 import asyncio
+import http.client
 import json
 import os
 import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from dspy import lm15
@@ -61,14 +63,17 @@ class OpenAIEngine:
         path, body = self.body(request)
         call = urllib.request.Request(self.api_base + path, json.dumps(body).encode(), self.headers())
         try:
-            with urllib.request.urlopen(call, timeout=self.timeout) as reply:
-                return self.response(request, reply.status, dict(reply.headers), reply.read())
-        except urllib.error.HTTPError as error:
-            return self.response(request, error.code, dict(error.headers), error.read())
+            try:
+                with self._open(call, self.timeout) as reply:
+                    status, headers, data = reply.status, dict(reply.headers), reply.read()
+            except urllib.error.HTTPError as error:
+                status, headers, data = error.code, dict(error.headers), error.read()
         except TimeoutError as error:
             raise lm15.TimeoutError(f"{self.api_base} did not answer within {self.timeout:g} s") from error
-        except OSError as error:
-            raise lm15.TransportError(f"{self.api_base}: {getattr(error, 'reason', error)}") from error
+        except (OSError, http.client.HTTPException) as error:
+            reason = getattr(error, "reason", None) or str(error) or type(error).__name__
+            raise lm15.TransportError(f"{self.api_base}: {reason}") from error
+        return self.response(request, status, headers, data)
 
     def check(self) -> None:
         """See whether anything answers at the address.
@@ -78,16 +83,17 @@ class OpenAIEngine:
         """
         call = urllib.request.Request(f"{self.api_base}/models", headers=self.headers())
         try:
-            with urllib.request.urlopen(call, timeout=min(self.timeout, 20)):
+            with self._open(call, min(self.timeout, 20)):
                 return
         except urllib.error.HTTPError as error:
             if error.code in (401, 403):
                 raise UnusableLMError(
                     f"{self.api_base} refuses the key ({error.code}). Set the environment variable {self.api_key_env}."
                 ) from error
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:
+            reason = getattr(error, "reason", None) or str(error) or type(error).__name__
             raise UnusableLMError(
-                f"No LM answers at {self.api_base}: {getattr(error, 'reason', error)}. "
+                f"No LM answers at {self.api_base}: {reason}. "
                 "Is the server running, and is the address right (it usually ends in /v1)?"
             ) from error
 
@@ -125,6 +131,8 @@ class OpenAIEngine:
             dspy.lm15.LM15Error: The status is an error, or the body is not a completion.
         """
         text = data.decode("utf-8", "replace")
+        if key := os.environ.get(self.api_key_env):
+            text = text.replace(key, f"[{self.api_key_env}]")  # some servers quote the request's headers in errors
         if status >= 400:
             raise _http_error(status, headers, text, self.api_base)
         try:
@@ -140,7 +148,7 @@ class OpenAIEngine:
         return Response(
             id=reply.get("id"),
             model=request.model,
-            message=Message.assistant(content),
+            message=Message.assistant(content.encode("utf-8", "replace").decode()),  # lone surrogates cannot be stored
             finish_reason="length" if choice.get("finish_reason") == "length" else "stop",
             usage=Usage(input_tokens=usage.get("prompt_tokens"), output_tokens=usage.get("completion_tokens")),
         )
@@ -156,13 +164,26 @@ class OpenAIEngine:
             f"{root}/apply-template", json.dumps({"messages": messages}).encode(), self.headers()
         )
         try:
-            with urllib.request.urlopen(call, timeout=self.timeout) as reply:
+            with self._open(call, self.timeout) as reply:
                 return json.load(reply)["prompt"]
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException) as error:
             raise UnusableLMError(
                 f"{self.api_base} does not tell its chat template ({error}). Give the text that stands before a user "
                 "turn yourself, as `prefix`."
             ) from error
+
+    def proxy(self) -> str | None:
+        """The proxy that the environment names for this address, never one for an address on this machine."""
+        parts = urlsplit(self.api_base)
+        host = parts.hostname or ""
+        if host in ("localhost", "::1") or host.startswith("127.") or urllib.request.proxy_bypass(host):
+            return None
+        return urllib.request.getproxies().get(parts.scheme)
+
+    def _open(self, call: urllib.request.Request, timeout: float) -> Any:
+        proxy = self.proxy()
+        handler = urllib.request.ProxyHandler({urlsplit(self.api_base).scheme: proxy} if proxy else {})
+        return urllib.request.build_opener(handler).open(call, timeout=timeout)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "OpenAIEngine":
         return self
@@ -184,13 +205,15 @@ class AsyncOpenAIEngine:
 
         engine = self.engine
         path, body = engine.body(request)
+        url, options = engine.api_base + path, {"headers": engine.headers(), "proxy": engine.proxy()}
         try:
-            async with self._session().post(engine.api_base + path, json=body, headers=engine.headers()) as reply:
-                return engine.response(request, reply.status, dict(reply.headers), await reply.read())
+            async with self._session().post(url, json=body, **options) as reply:
+                status, headers, data = reply.status, dict(reply.headers), await reply.read()
         except TimeoutError as error:
             raise lm15.TimeoutError(f"{engine.api_base} did not answer within {engine.timeout:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise lm15.TransportError(f"{engine.api_base}: {error or type(error).__name__}") from error
+            raise lm15.TransportError(f"{engine.api_base}: {str(error) or type(error).__name__}") from error
+        return engine.response(request, status, headers, data)
 
     def _session(self) -> "aiohttp.ClientSession":
         import aiohttp

@@ -24,6 +24,11 @@ class RawCompletion(dspy.Module):
         self.sampling = sampling
         self.lm: dspy.LM | None = None
 
+    def forward(self, prefix: str, stop: tuple[str, ...] = ()) -> dspy.Prediction:
+        """Continue `prefix`; for plain `forward` programs."""
+        lm = self._lm()
+        return _prediction(lm(self._request(lm, prefix, stop)))
+
     async def aforward(self, prefix: str, stop: tuple[str, ...] = ()) -> dspy.Prediction:
         """Continue `prefix`.
 
@@ -34,14 +39,16 @@ class RawCompletion(dspy.Module):
             ConfigError: The LM has no raw completions.
         """
         lm = self._lm()
-        defaults = {name: lm.kwargs.get(name) for name in ("temperature", "top_p", "max_tokens")}
-        config = Config(**{**defaults, **self.sampling}, stop=tuple(stop), extensions={RAW: True})
-        response = await lm.acall(Request(lm.model, messages=(Message.user(prefix),), config=config))
-        return dspy.Prediction(text=response.message.text or "", truncated=response.finish_reason == "length")
+        return _prediction(await lm.acall(self._request(lm, prefix, stop)))
 
     async def template(self, messages: list[dict[str, str]]) -> str:
         """The prompt text that the LM's own chat template makes of messages."""
         return await asyncio.to_thread(getattr(self._lm().engine, "template"), messages)  # noqa: B009  engines are duck-typed
+
+    def _request(self, lm: dspy.LM, prefix: str, stop: tuple[str, ...]) -> Request:
+        defaults = {name: lm.kwargs.get(name) for name in ("temperature", "top_p", "max_tokens")}
+        config = Config(**{**defaults, **self.sampling}, stop=tuple(stop), extensions={RAW: True})
+        return Request(lm.model, messages=(Message.user(prefix),), config=config)
 
     def _lm(self) -> dspy.LM:
         lm = self.lm or dspy.settings.lm
@@ -52,3 +59,7 @@ class RawCompletion(dspy.Module):
                 "sw.openai_lm(model, api_base) or `--lm MODEL --api-base URL`."
             )
         return lm
+
+
+def _prediction(response: Any) -> dspy.Prediction:
+    return dspy.Prediction(text=response.message.text or "", truncated=response.finish_reason == "length")

@@ -1,0 +1,132 @@
+"""Scoring a generator on seeds: k draws a seed, one metric over the list of what they gave."""
+
+import asyncio
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import dspy
+
+from synthwright.errors import BudgetExhaustedError, ConfigError, ParseError
+from synthwright.lms.metered import Scope, draw_scope, names_of
+from synthwright.portal import run_coroutine
+from synthwright.programs.base import Generator, unparsable
+from synthwright.signatures.rows import Rejected, Row
+
+__all__ = ["Draw", "Metric", "Scored", "example_of", "mean", "score_seeds"]
+
+Metric = Callable[..., Any]
+"""DSPy's five arguments `(example, pred, trace, pred_name, pred_trace)`; returns a number in [0, 1], or a
+`dspy.Prediction(score=..., feedback=...)`. `pred.rows` and `pred.rejected` hold what all draws of the seed gave."""
+
+
+@dataclass
+class Draw:
+    """One draw of one seed: its rows and rejects, and the calls of its predictors as (name, inputs, outputs)."""
+
+    rows: list[Row] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    steps: list[tuple[str, dict[str, Any], dict[str, Any]]] = field(default_factory=list)
+
+
+@dataclass
+class Scored:
+    """The draws of one seed with their common score in [0, 1] and its feedback."""
+
+    example: dspy.Example
+    draws: list[Draw]
+    score: float
+    feedback: str
+
+
+def example_of(record: dspy.Example | dict[str, Any]) -> dspy.Example:
+    """A seed for optimizing as a DSPy example: from `{"inputs": {...}, ...}`, from plain inputs, or as it is.
+
+    Fields beside `inputs`, such as the expected values of a tagger, reach the metric and never the program.
+    """
+    if isinstance(record, dspy.Example):
+        return record
+    inputs = record.get("inputs")
+    if not isinstance(inputs, dict):
+        return dspy.Example(**record).with_inputs(*record)
+    rest = {name: value for name, value in record.items() if name not in ("inputs", "split")}
+    return dspy.Example(**inputs, **rest).with_inputs(*inputs)
+
+
+def mean(scores: Sequence[float]) -> float:
+    """The arithmetic mean; 0 for an empty sequence."""
+    return sum(scores) / len(scores) if scores else 0.0
+
+
+def score_seeds(
+    program: Generator[Any], examples: Sequence[dspy.Example], metric: Metric, *, draws: int, seed: int, limit: int
+) -> list[Scored]:
+    """Draw each seed `draws` times and score the lists, `limit` draws at a time.
+
+    The sampling seeds depend on `seed`, the example and the number of the draw, so that two candidates are compared
+    on the same draws.
+
+    Raises:
+        BudgetExhaustedError: The budget was used up before all draws were made.
+        ConfigError: The metric returned something that is not a score.
+    """
+
+    async def all_draws() -> list[list[Draw]]:
+        slots = asyncio.Semaphore(limit)
+        names = names_of(program)
+        tasks = [
+            [asyncio.create_task(_draw(program, e, f"{_key(e)}:{k}", seed, slots, names)) for k in range(draws)]
+            for e in examples
+        ]
+        try:
+            return [[await task for task in per_seed] for per_seed in tasks]
+        finally:
+            for task in (task for per_seed in tasks for task in per_seed):
+                task.cancel()
+
+    scored = []
+    for example, made in zip(examples, run_coroutine(all_draws), strict=True):
+        score, feedback = judge(metric, example, made)
+        scored.append(Scored(example, made, score, feedback))
+    return scored
+
+
+def judge(metric: Metric, example: dspy.Example, draws: Sequence[Draw]) -> tuple[float, str]:
+    """Score and feedback of a metric over a list of draws.
+
+    Raises:
+        ConfigError: The metric returned None, NaN, or a number outside [0, 1].
+    """
+    rows = [row for draw in draws for row in draw.rows]
+    rejected = [reject for draw in draws for reject in draw.rejected]
+    given = metric(example, dspy.Prediction(rows=rows, rejected=rejected), None, None, None)
+    value = given.get("score") if isinstance(given, dspy.Prediction) else given
+    feedback = str(given.get("feedback", "")) if isinstance(given, dspy.Prediction) else ""
+    name = getattr(metric, "__name__", repr(metric))
+    if isinstance(value, bool):
+        value = float(value)
+    if not isinstance(value, int | float) or math.isnan(value) or not 0 <= value <= 1:
+        raise ConfigError(f"The metric {name} returned {given!r}; it must return a number in [0, 1].")
+    return float(value), feedback
+
+
+async def _draw(
+    program: Generator[Any], example: dspy.Example, key: str, seed: int, slots: asyncio.Semaphore, names: dict[int, str]
+) -> Draw:
+    async with slots:
+        trace: list[Any] = []
+        scope = Scope(seed, key, names)
+        try:
+            with dspy.context(trace=trace, max_trace_size=1000), draw_scope(scope):
+                prediction = await program.acall(**example.inputs())
+        except BudgetExhaustedError:
+            raise
+        except ParseError as error:
+            return Draw(rejected=[unparsable(type(program).stem(), error)])
+        steps = [(names[id(p)], dict(inputs), dict(outputs)) for p, inputs, outputs in trace if id(p) in names]
+        return Draw(list(prediction.rows), list(prediction.get("rejected") or []), steps)
+
+
+def _key(example: dspy.Example) -> str:
+    return repr(sorted((name, repr(value)) for name, value in example.inputs().items()))

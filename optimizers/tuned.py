@@ -1,0 +1,124 @@
+"""The result of an optimizer run: a tuned generator, and the proof of what it gained."""
+
+import difflib
+import json
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from synthwright.errors import StoreError
+from synthwright.optimizers.candidates import Candidate
+from synthwright.optimizers.stats import Difference
+from synthwright.programs.base import Generator
+from synthwright.signatures.rows import Row
+
+__all__ = ["Tuned"]
+
+RowT = TypeVar("RowT", bound=Row)
+
+
+@dataclass
+class Tuned(Generic[RowT]):
+    """A tuned generator with its scores before and after on test seeds that the search never saw.
+
+    Attributes:
+        generator: The generator with the tuned prompts.
+        metric: Score of the optimized metric on the test seeds, before and after.
+        held_out: The same for a check that was not optimized; None if there is none.
+        best: The prompts found.
+        before: The prompts as they were given.
+        history: Candidates in the order in which they were scored.
+        optimizer: Which optimizer ran.
+        calls: LM calls spent, all phases together.
+        tokens: Input plus output tokens of those calls.
+        seconds: Wall time.
+        lms: Model name by role.
+        draws: Draws a seed when scores were taken.
+    """
+
+    generator: Generator[RowT]
+    metric: Difference
+    held_out: Difference | None
+    best: Candidate
+    before: Candidate
+    history: list[Candidate]
+    optimizer: str
+    calls: int
+    tokens: int
+    seconds: float
+    lms: dict[str, str]
+    draws: int
+    names: dict[str, str] = field(default_factory=dict)
+
+    def report(self) -> str:
+        """The outcome in words and numbers, with the difference of every prompt."""
+        lines = [
+            f"{type(self.generator).__name__}: {self.optimizer} on {self.lms['generator']}, "
+            f"{self.calls} LM calls, {self.tokens:,} tokens, {self.seconds:.0f} s",
+            f"  {self.names.get('metric', 'metric')} (optimized), test seeds: {self.metric}",
+        ]
+        if self.held_out is not None:
+            lines.append(f"  {self.names.get('held_out', 'held-out check')} (not optimized):  {self.held_out}")
+        lines.append(f"  best candidate: {self.best.origin}, {self.draws} draws a seed")
+        for name, difference in self.prompt_diffs().items():
+            lines += [f"  prompt of {name}:", *("    " + line for line in difference)]
+        return "\n".join(lines)
+
+    def prompt_diffs(self) -> dict[str, list[str]]:
+        """For each predictor whose prompt changed, the lines removed (-) and added (+)."""
+        changes = {}
+        for name, state in self.best.prompts.items():
+            old = self.before.prompts[name]
+            difference = [
+                line
+                for line in difflib.ndiff(old.instructions.splitlines(), state.instructions.splitlines())
+                if line[0] in "+-"
+            ]
+            difference += ["- " + _one_line(demo) for demo in old.demos if demo not in state.demos]
+            difference += ["+ " + _one_line(demo) for demo in state.demos if demo not in old.demos]
+            if difference:
+                changes[name] = difference
+        return changes
+
+    def as_dict(self) -> dict[str, Any]:
+        """The outcome as JSON-ready data."""
+        return {
+            "method": self.generator.stem(),
+            "optimizer": self.optimizer,
+            "lms": self.lms,
+            "metric": {**asdict(self.metric), "name": self.names.get("metric")},
+            "held_out": None
+            if self.held_out is None
+            else {**asdict(self.held_out), "name": self.names.get("held_out")},
+            "measurable": self.metric.measurable,
+            "best": self.best.origin,
+            "draws": self.draws,
+            "calls": self.calls,
+            "tokens": self.tokens,
+            "seconds": round(self.seconds, 1),
+        }
+
+    def save(self, directory: str | Path) -> None:
+        """Write `prompts.json` (for `load_prompts` and `--prompts`), `report.json`, `report.txt`, `history.jsonl`.
+
+        Raises:
+            StoreError: The directory cannot be written.
+        """
+        out = Path(directory)
+        history = [{"origin": c.origin, "mean": c.mean, "scores": c.scores} for c in self.history]
+        report = {**self.as_dict(), "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            self.generator.save_prompts(out / "prompts.json")
+            (out / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+            (out / "report.txt").write_text(self.report() + "\n", encoding="utf-8")
+            (out / "history.jsonl").write_text("".join(json.dumps(h) + "\n" for h in history), encoding="utf-8")
+        except OSError as error:
+            raise StoreError(f"Cannot write to {str(out)!r}: {error.strerror or error}.") from error
+
+
+def _one_line(demo: Any) -> str:
+    text = "; ".join(f"{name}: {value}" for name, value in dict(demo).items() if name not in ("augmented", "dspy_uuid"))
+    text = " ".join(text.split())
+    return text if len(text) <= 160 else text[:157] + "..."

@@ -1,0 +1,128 @@
+"""What people see while a run works: a live line on a terminal, plain lines elsewhere."""
+
+import time
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+from rich.table import Table
+
+from synthwright.optimizers.optimize import OptimizeProgress
+from synthwright.runs.run import Progress as RunProgress
+from synthwright.runs.run import Run
+from synthwright.signatures.rows import Row
+
+__all__ = ["ProgressView", "funnel_table", "rows_table"]
+
+PLAIN_EVERY = 5.0
+"""Seconds between two lines where there is no terminal."""
+
+
+class ProgressView:
+    """Shows the progress of `generate` and `optimize`; call it with what they hand to their `progress` callback.
+
+    Args:
+        console: Where to write; standard error by default, so that standard output stays clean.
+        quiet: Write nothing.
+    """
+
+    def __init__(self, console: Console | None = None, *, quiet: bool = False) -> None:
+        self.console = console or Console(stderr=True)
+        self.quiet = quiet
+        self._bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[note]}"),
+            console=self.console,
+            transient=True,
+        )
+        self._live = self.console.is_terminal and not quiet
+        self._task = self._bar.add_task("starting", total=None, note="")
+        self._last = 0.0
+
+    def __enter__(self) -> "ProgressView":
+        if self._live:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._bar.stop()
+
+    def __call__(self, state: RunProgress | OptimizeProgress) -> None:
+        if self.quiet:
+            return
+        if isinstance(state, RunProgress):
+            label, done, total, note = state.method, state.rows, state.target, _run_note(state)
+        else:
+            label, done, total, note = f"tuning: {state.phase}", state.calls, state.budget, _tune_note(state)
+        if self._live:
+            shown = min(done, total) if total else done
+            self._bar.update(self._task, description=label, completed=shown, total=total, note=escape(note))
+            return
+        now = time.monotonic()
+        if now - self._last >= PLAIN_EVERY or getattr(state, "done", False):
+            self._last = now
+            self.console.print(f"{label}: {done}{f'/{total}' if total else ''} {note}", highlight=False, markup=False)
+
+
+def _run_note(state: RunProgress) -> str:
+    accepted = f"{state.rows / state.made:.0%} kept" if state.made else "nothing back yet"
+    parts = [
+        f"{state.rows}{f'/{state.target}' if state.target else ''} rows",
+        accepted,
+        f"{state.usage.calls} calls, {state.calls_per_second:.1f}/s",
+        f"{_short(state.usage.tokens)} tokens",
+    ]
+    if state.usage.usd:
+        parts.append(f"${state.usage.usd:.4f}")
+    if state.failed:
+        parts.append(f"{state.failed} failed")
+    if state.target and state.rows and not state.done:
+        left = state.seconds / state.rows * max(0, state.target - state.rows)
+        parts.append(f"about {left:.0f} s left")
+    return " | ".join(parts)
+
+
+def _tune_note(state: OptimizeProgress) -> str:
+    note = f"{state.calls}/{state.budget} LM calls"
+    if state.best is not None and state.first is not None:
+        note += f" | {state.candidates} candidates | validation {state.first:.2f} -> {state.best:.2f}"
+    return note
+
+
+def _short(count: int) -> str:
+    return f"{count / 1e6:.1f}M" if count >= 1e6 else f"{count / 1e3:.1f}k" if count >= 1e3 else str(count)
+
+
+def funnel_table(run: Run[Any]) -> Table:
+    """The funnel of a run as a table."""
+    table = Table(title="Funnel", title_justify="left", box=None, pad_edge=False, show_header=False)
+    table.add_column("step")
+    table.add_column("count", justify="right")
+    table.add_column("note", style="dim")
+    for label, count, note in run.funnel.steps():
+        table.add_row(escape(label), f"{count:,}", escape(note), style="bold" if label == "kept" else "")
+    return table
+
+
+def rows_table(rows: list[Row], width: int = 300) -> Table:
+    """The text of a few rows, one field a line; long texts are shortened to `width` characters."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column("field", style="dim", no_wrap=True)
+    table.add_column("value", overflow="fold")
+    for number, row in enumerate(rows):
+        if number:
+            table.add_row("", "")
+        content = row.model_dump(mode="json", exclude={"id", "parent_ids", "provenance"}, exclude_none=True)
+        for name, value in content.items():
+            if value in ("", [], {}, None, False):
+                continue
+            text = " ".join(str(value).split())
+            table.add_row(name, escape(text if len(text) <= width else text[: width - 3] + "..."))
+    return table

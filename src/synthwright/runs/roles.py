@@ -1,0 +1,61 @@
+"""Which LM serves which role of a generator."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import dspy
+
+from synthwright.errors import ConfigError
+from synthwright.lms.embedded import embedded_lm
+from synthwright.lms.metered import Meter, Retry, metered
+from synthwright.programs.base import Generator
+
+__all__ = ["assign_lms", "describe", "resolve_lms"]
+
+
+def resolve_lms(
+    generator: Generator[Any], lms: dspy.BaseLM | Mapping[str, dspy.BaseLM] | None
+) -> dict[str, dspy.BaseLM]:
+    """An LM for each role of a generator.
+
+    Args:
+        generator: The generator with its roles.
+        lms: An LM for all roles, LMs by role (roles left out use that of `generator`), or None for the LM configured
+            in DSPy, or the embedded one if there is none.
+
+    Raises:
+        ConfigError: A role that the generator does not have, or something that is not an LM.
+    """
+    roles = generator.all_roles()
+    given = dict(lms) if isinstance(lms, Mapping) else {"generator": lms} if lms is not None else {}
+    for role in given:
+        if role not in roles:
+            raise ConfigError(f"{type(generator).__name__} has no role {role!r}; its roles: {', '.join(roles)}.")
+    default = given.get("generator") or dspy.settings.lm or embedded_lm()
+    found = {role: given.get(role, default) for role in roles}
+    for role, lm in found.items():
+        if not isinstance(lm, dspy.BaseLM):
+            raise ConfigError(f"The role {role!r} needs a dspy.LM, got {lm!r}. Example: dspy.LM('openai/gpt-4o-mini').")
+    return found
+
+
+def assign_lms(
+    generator: Generator[Any], lms: Mapping[str, dspy.BaseLM], meter: Meter, retry: Retry | None, limit: int
+) -> dict[str, dspy.LM]:
+    """Give every predictor and raw completion of a generator the metered LM of its role, in place.
+
+    Returns:
+        The metered LMs by role.
+    """
+    wrapped = {role: metered(lm, role=role, meter=meter, retry=retry, limit=limit) for role, lm in lms.items()}
+    for name, module in generator.named_sub_modules():
+        if module is not generator and hasattr(module, "lm"):
+            role = generator.role_of(name.removeprefix("self.").removesuffix(".predict"))
+            cast(Any, module).lm = wrapped[role]
+    return wrapped
+
+
+def describe(lm: dspy.BaseLM) -> dict[str, Any]:
+    """Model and sampling of an LM, as a run records them. Its address may change between sessions: it is left out."""
+    sampling = {k: v for k, v in lm.kwargs.items() if k in ("temperature", "max_tokens", "top_p") and v is not None}
+    return {"model": lm.model, **sampling}

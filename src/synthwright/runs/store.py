@@ -1,0 +1,428 @@
+"""The run store: one SQLite file per run, one transaction per finished seed."""
+
+import json
+import os
+import sqlite3
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from pydantic_core import to_jsonable_python
+
+from synthwright.errors import RunMismatchError, StoreError
+from synthwright.lms.metered import Usage
+from synthwright.signatures.rows import Rejected, Row
+
+__all__ = ["DB", "Outcome", "RowLog", "Store", "dump"]
+
+DB = "run.sqlite"
+FORMAT = 1
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS rounds (
+    round INTEGER PRIMARY KEY, first_seed INTEGER NOT NULL, rows INTEGER NOT NULL, artifacts INTEGER NOT NULL,
+    target INTEGER, done INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS seeds (
+    seed INTEGER PRIMARY KEY, round INTEGER NOT NULL, inputs TEXT NOT NULL, status TEXT NOT NULL,
+    error TEXT, seconds REAL, admitted INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS outputs (seed INTEGER NOT NULL, position INTEGER NOT NULL, kind TEXT NOT NULL,
+    body TEXT NOT NULL, PRIMARY KEY (seed, kind, position)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS rows (row INTEGER PRIMARY KEY, seed INTEGER NOT NULL, position INTEGER NOT NULL,
+    id TEXT NOT NULL, body TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS artifacts (artifact INTEGER PRIMARY KEY, seed INTEGER NOT NULL, class TEXT NOT NULL,
+    body TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS rejected (seed INTEGER NOT NULL, stage TEXT NOT NULL, reason TEXT NOT NULL,
+    detail TEXT NOT NULL, content TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS rejected_stage ON rejected (stage, reason);
+CREATE TABLE IF NOT EXISTS usage (role TEXT NOT NULL, predictor TEXT NOT NULL, calls INTEGER NOT NULL,
+    input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL, usd REAL NOT NULL,
+    PRIMARY KEY (role, predictor)) WITHOUT ROWID;
+"""
+
+
+@dataclass
+class Outcome:
+    """What one seed gave: either its rows, rejects and artifacts, or the error that stopped it.
+
+    Attributes:
+        rows: Rows in the order in which the generator returned them, not yet filtered.
+        rejected: What the generator dropped itself.
+        artifacts: Intermediate rows for later rounds.
+        error: Why the seed failed, or None.
+        exception: The error itself while it is at hand; it is not stored.
+        usage: What its calls used, by (role, predictor).
+        seconds: Wall time of the seed.
+    """
+
+    rows: list[Row] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    artifacts: list[Row] = field(default_factory=list)
+    error: str | None = None
+    exception: Exception | None = None
+    usage: dict[tuple[str, str], Usage] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+class Store:
+    """The state of one run. Not shared between threads; a second process on the same directory is refused.
+
+    Args:
+        out: Directory of the run; created if it does not exist.
+
+    Raises:
+        StoreError: The directory cannot be created or written, is in use, or its database is damaged.
+    """
+
+    def __init__(self, out: str | Path) -> None:
+        self.out = Path(out)
+        try:
+            self.out.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.out):
+                pass
+            self._lock = FileLock(self.out / ".lock")
+            self._lock.acquire(timeout=0)
+        except Timeout as error:
+            raise StoreError(
+                f"{str(self.out)!r} is in use by another run, of this or of another process, that is still going on."
+            ) from error
+        except OSError as error:
+            raise StoreError(f"Cannot write to {str(self.out)!r}: {error.strerror or error}.") from error
+        try:
+            with _sql(self.out):
+                self._db = sqlite3.connect(self.out / DB, isolation_level=None, check_same_thread=False)
+                try:
+                    self._db.execute("PRAGMA journal_mode=WAL")
+                    self._db.execute("PRAGMA synchronous=NORMAL")
+                    self._db.executescript(_TABLES)
+                except BaseException:
+                    self._db.close()
+                    raise
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def close(self) -> None:
+        """Close the database and let others use the directory."""
+        try:
+            self._db.close()
+        finally:
+            self._lock.release()
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    # What made the run
+
+    def meta(self, key: str) -> Any:
+        """A stored value, or None."""
+        found = self._one("SELECT value FROM meta WHERE key = ?", key)
+        return json.loads(found[0]) if found else None
+
+    def set_meta(self, key: str, value: Any) -> None:
+        """Store a JSON value."""
+        self._run("INSERT OR REPLACE INTO meta VALUES (?, ?)", key, _json(value))
+
+    def claim(self, config: Mapping[str, Any]) -> None:
+        """Record the configuration of a new run, or see that it equals that of the run which is here.
+
+        Raises:
+            RunMismatchError: It differs; the message shows each difference.
+            StoreError: The run was written by another version of the store.
+        """
+        if (version := self.meta("format")) is None:
+            self.set_meta("format", FORMAT)
+            self.set_meta("config", config)
+            self.set_meta("created", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+            return
+        if version != FORMAT:
+            raise StoreError(f"{str(self.out)!r} holds a run of store format {version}; this version reads {FORMAT}.")
+        there = self.meta("config")
+        differences = list(_differences(there, json.loads(json.dumps(config)), ""))
+        if differences:
+            raise RunMismatchError(
+                f"{str(self.out)!r} holds another run ({there.get('method')}, {self.count('rows')} rows):\n"
+                + "\n".join(f"  {name}: there {old}, now {new}" for name, old, new in differences)
+                + "\nUse another output directory, or the old configuration to go on with that run."
+            )
+
+    # Rounds and seeds
+
+    def rounds(self) -> list[tuple[int, int, int, int, int | None, bool]]:
+        """(round, first seed, rows, artifacts and target when it was planned, whether all its seeds are admitted)."""
+        found = self._all("SELECT round, first_seed, rows, artifacts, target, done FROM rounds ORDER BY round")
+        return [(r, first, rows, artifacts, target, bool(done)) for r, first, rows, artifacts, target, done in found]
+
+    def start_round(self, number: int, first_seed: int, rows: int, artifacts: int, target: int | None) -> None:
+        """Record that a round begins, or begins anew because it had nothing to ask before."""
+        self._run(
+            "INSERT OR REPLACE INTO rounds VALUES (?, ?, ?, ?, ?, 0)", number, first_seed, rows, artifacts, target
+        )
+
+    def finish_round(self, number: int) -> None:
+        """Record that all seeds of a round are admitted."""
+        self._run("UPDATE rounds SET done = 1 WHERE round = ?", number)
+
+    def seed(self, index: int) -> tuple[str, str, bool] | None:
+        """(inputs as JSON, status, whether it is admitted) of a stored seed, or None."""
+        found = self._one("SELECT inputs, status, admitted FROM seeds WHERE seed = ?", index)
+        return (found[0], found[1], bool(found[2])) if found else None
+
+    def left_over(self) -> list[tuple[int, str]]:
+        """(index, inputs as JSON) of the seeds that failed and were passed over.
+
+        Those that succeeded when they were asked again, in a session that ended before it admitted them, are among
+        them: their round is over, so nothing else would find them.
+        """
+        return self._all(
+            "SELECT seed, inputs FROM seeds WHERE (status = 'failed' AND admitted) "
+            "OR (NOT admitted AND round IN (SELECT round FROM rounds WHERE done)) ORDER BY seed"
+        )
+
+    def finish_seed(self, index: int, round: int, inputs: str, outcome: Outcome) -> None:
+        """Store what a seed gave, in one transaction."""
+        status = "failed" if outcome.error is not None else "done"
+        outputs = [
+            (index, position, kind, _body(item))
+            for kind, items in (("row", outcome.rows), ("rejected", outcome.rejected), ("artifact", outcome.artifacts))
+            for position, item in enumerate(items)
+        ]
+        with self._transaction():
+            self._run(
+                "INSERT INTO seeds VALUES (?, ?, ?, ?, ?, ?, 0) ON CONFLICT DO UPDATE SET "
+                "status = excluded.status, error = excluded.error, seconds = excluded.seconds, admitted = 0",
+                *(index, round, inputs, status, _text(outcome.error), outcome.seconds),
+            )
+            self._db.executemany("INSERT OR REPLACE INTO outputs VALUES (?, ?, ?, ?)", outputs)
+            self.add_usage(outcome.usage)
+
+    def add_usage(self, usage: Mapping[tuple[str, str], Usage]) -> None:
+        """Add to the run's usage by role and predictor."""
+        with _sql(self.out):
+            self._db.executemany(
+                "INSERT INTO usage VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
+                "calls = calls + excluded.calls, input_tokens = input_tokens + excluded.input_tokens, "
+                "output_tokens = output_tokens + excluded.output_tokens, usd = usd + excluded.usd",
+                [(*key, u.calls, u.input_tokens, u.output_tokens, u.usd) for key, u in usage.items()],
+            )
+
+    def outcome(self, index: int) -> Outcome:
+        """Read back what `finish_seed` stored, without its usage."""
+        error = self._one("SELECT error, seconds FROM seeds WHERE seed = ?", index)
+        outcome = Outcome(error=error[0] if error else None, seconds=error[1] if error else 0.0)
+        query = "SELECT kind, body FROM outputs WHERE seed = ? ORDER BY kind, position"
+        for kind, body in self._all(query, index):
+            if kind == "rejected":
+                outcome.rejected.append(Rejected.model_validate(json.loads(body)))
+            else:
+                (outcome.rows if kind == "row" else outcome.artifacts).append(_load(body))
+        return outcome
+
+    def admit(
+        self,
+        index: int,
+        kept: Sequence[tuple[int, Row]],
+        rejected: Sequence[Rejected],
+        artifacts: Sequence[Row],
+    ) -> None:
+        """Record what became of a seed's output: the rows kept (by their position), the rejects, the artifacts."""
+        with self._transaction():
+            self._db.executemany(
+                "INSERT INTO rows (seed, position, id, body) VALUES (?, ?, ?, ?)",
+                [(index, position, row.id, _body(row)) for position, row in kept],
+            )
+            self._db.executemany(
+                "INSERT INTO artifacts (seed, class, body) VALUES (?, ?, ?)",
+                [(index, _class_path(type(artifact)), _body(artifact)) for artifact in artifacts],
+            )
+            self._db.executemany(
+                "INSERT INTO rejected VALUES (?, ?, ?, ?, ?)",
+                [(index, r.stage, r.reason, _text(r.detail), _json(r.content)) for r in rejected],
+            )
+            self._run("UPDATE seeds SET admitted = 1 WHERE seed = ?", index)
+            self._run("DELETE FROM outputs WHERE seed = ?", index)
+
+    # Reading
+
+    def count(self, table: str, where: str = "1") -> int:
+        """Number of records of a table."""
+        return self._one(f"SELECT count(*) FROM {table} WHERE {where}")[0]
+
+    def log(self, table: str, size: int | None = None) -> "RowLog":
+        """The kept rows (`rows`) or the artifacts (`artifacts`), or the first `size` of them, read when asked for."""
+        return RowLog(self, table, self.count(table) if size is None else size)
+
+    def records(self, table: str, count: int) -> Iterator[dict[str, Any]]:
+        """The first `count` records of `rows` or `artifacts` as data, streamed."""
+        for first in range(0, count, RowLog.PAGE):
+            for body in self.bodies(table, first, min(first + RowLog.PAGE, count)):
+                data = json.loads(body)
+                del data["class"]
+                yield data
+
+    def bodies(self, table: str, first: int, stop: int) -> list[str]:
+        """JSON of the records `first` to `stop - 1` of `rows` or `artifacts`, in order of admission."""
+        key = "row" if table == "rows" else "artifact"
+        query = f"SELECT body FROM {table} WHERE {key} > ? AND {key} <= ? ORDER BY {key}"
+        return [body for (body,) in self._all(query, first, stop)]
+
+    def rejects(self) -> Iterator[tuple[int, Rejected]]:
+        """(seed, reject) in the order of admission, streamed."""
+        query = "SELECT seed, stage, reason, detail, content FROM rejected ORDER BY rowid"
+        with _sql(self.out):
+            for seed, stage, reason, detail, content in self._db.execute(query):
+                yield seed, Rejected(stage=stage, reason=reason, detail=detail, content=json.loads(content))
+
+    def losses(self) -> list[tuple[str, str, int]]:
+        """(stage, reason, count) of the rejects, the first seen stage first."""
+        return self._all("SELECT stage, reason, count(*) FROM rejected GROUP BY stage, reason ORDER BY min(rowid)")
+
+    def usage(self) -> dict[tuple[str, str], Usage]:
+        """Usage of the whole run by (role, predictor)."""
+        found = self._all("SELECT role, predictor, calls, input_tokens, output_tokens, usd FROM usage")
+        return {(role, predictor): Usage(*numbers) for role, predictor, *numbers in found}
+
+    # SQLite
+
+    def _run(self, query: str, *values: Any) -> None:
+        with _sql(self.out):
+            self._db.execute(query, values)
+
+    def _one(self, query: str, *values: Any) -> Any:
+        with _sql(self.out):
+            return self._db.execute(query, values).fetchone()
+
+    def _all(self, query: str, *values: Any) -> list[Any]:
+        with _sql(self.out):
+            return self._db.execute(query, values).fetchall()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with _sql(self.out):
+            self._db.execute("BEGIN")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+
+class RowLog(Sequence[Row]):
+    """Rows that stay in the store and are read in pages when asked for."""
+
+    PAGE = 256
+
+    def __init__(self, store: Store, table: str, size: int) -> None:
+        self._store, self._table, self._size = store, table, size
+        self._page: tuple[int, list[Row]] = (-1, [])
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(self._size))]
+        if not -self._size <= index < self._size:
+            raise IndexError(index)
+        index %= self._size
+        page, offset = divmod(index, self.PAGE)
+        if self._page[0] != page:
+            bodies = self._store.bodies(self._table, page * self.PAGE, min((page + 1) * self.PAGE, self._size))
+            self._page = (page, [_load(body) for body in bodies])
+        return self._page[1][offset]
+
+
+def dump(value: Any) -> str:
+    """JSON text with sorted keys that SQLite takes: half characters, which an LM can write as escapes, stay escapes.
+
+    Raises:
+        TypeError: The value is not JSON-ready.
+    """
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return text if _text(text) == text else json.dumps(value, sort_keys=True)
+
+
+def _text(text: Any) -> Any:
+    return text.encode("utf-8", "backslashreplace").decode() if isinstance(text, str) else text
+
+
+def _body(item: Row | Rejected) -> str:
+    if isinstance(item, Rejected):
+        return _json(item.model_dump())
+    return _json({"class": _class_path(type(item)), **item.record()})
+
+
+def _json(value: Any) -> str:
+    """JSON text of whatever a generator put into a reject, in its own order of keys."""
+    text = json.dumps(data := to_jsonable_python(value, serialize_unknown=True), ensure_ascii=False)
+    return text if _text(text) == text else json.dumps(data)
+
+
+def _load(body: str) -> Row:
+    data = json.loads(body)
+    return _row_class(data.pop("class")).model_validate(data)
+
+
+def _class_path(cls: type[Row]) -> str:
+    return f"{cls.__module__}:{cls.__qualname__}"
+
+
+def _row_class(path: str) -> type[Row]:
+    """The row class of a stored row: a subclass of Row in a module that is loaded already (a run imports nothing).
+
+    It is looked up each time: a notebook may have defined it anew.
+    """
+    module, _, name = path.partition(":")
+    found: Any = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if found is None:
+        raise StoreError(
+            f"The run holds rows of the class {path}, which is not there. Import the module of the generator "
+            "first, and define its row classes at the top level of that module."
+        )
+    if not (isinstance(found, type) and issubclass(found, Row)):
+        raise StoreError(f"The run names {path} as a row class; it is not a subclass of Row.")
+    return found
+
+
+def _differences(old: Any, new: Any, name: str) -> Iterator[tuple[str, str, str]]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted({*old, *new}):
+            yield from _differences(old.get(key), new.get(key), f"{name}.{key}" if name else key)
+    elif old != new:
+        yield name, _short(old), _short(new)
+
+
+def _short(value: Any) -> str:
+    text = "nothing" if value is None else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+@contextmanager
+def _sql(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        name = os.fspath(out / DB)
+        text = str(error)
+        if "full" in text:
+            hint = "The disk is full: free some space and run the same command again; what was stored is kept."
+        elif "locked" in text or "busy" in text:
+            hint = "Another program holds the database open."
+        elif "malformed" in text or "not a database" in text:
+            hint = "The file is damaged; `sqlite3 run.sqlite .recover` can save what is readable."
+        else:
+            hint = "What was stored before is kept."
+        raise StoreError(f"Cannot use the run store {name!r}: {text}. {hint}") from error
