@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import dspy
 
-from synthwright.errors import BudgetExhaustedError, ConfigError, UnusableLMError
+from synthwright.errors import ConfigError, UnusableLMError
 from synthwright.lms.metered import Scope, draw_scope, names_of
 from synthwright.optimizers.candidates import Candidate, PromptState
 from synthwright.optimizers.scoring import Metric
@@ -92,29 +92,28 @@ def search(
         UnusableLMError: Every rollout failed.
     """
     _distinct(targets)
-    student = SetValued(program, list(targets), draws, seed)
     failures: list[Exception] = []
-    successes = 0
-
-    def watched(example: Any, pred: Any, trace: Any = None, name: Any = None, pred_trace: Any = None) -> Any:
-        nonlocal successes
-        successes += 1
-        given = metric(example, pred, trace, name, pred_trace)
-        return given if isinstance(given, dspy.Prediction) else dspy.Prediction(score=float(given), feedback="")
+    successes: list[int] = []
 
     class Watched(SetValued):
+        """Notes what fails: GEPA turns failures into scores, and a dead LM into the prompts as they were."""
+
         def forward(self, **inputs: Any) -> dspy.Prediction:
             try:
-                return super().forward(**inputs)
-            except BudgetExhaustedError:
-                raise
+                prediction = super().forward(**inputs)
             except Exception as error:
                 failures.append(error)
                 raise
+            successes.append(1)
+            return prediction
 
-    student.__class__ = Watched
+    def with_feedback(example: Any, pred: Any, trace: Any = None, name: Any = None, pred_trace: Any = None) -> Any:
+        given = metric(example, pred, trace, name, pred_trace)
+        return given if isinstance(given, dspy.Prediction) else dspy.Prediction(score=float(given), feedback="")
+
+    student = Watched(program, list(targets), draws, seed)
     optimizer = dspy.GEPA(
-        metric=cast(Any, watched),
+        metric=cast(Any, with_feedback),
         max_metric_calls=rollouts,
         reflection_lm=reflection_lm,
         num_threads=limit,
@@ -147,13 +146,11 @@ def _distinct(targets: Mapping[str, dspy.Predict]) -> None:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep DSPy's and GEPA's progress bars and INFO lines off the terminal."""
-    loggers = [logging.getLogger(name) for name in ("dspy", "gepa")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
+    logger = logging.getLogger("dspy")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             yield
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        logger.setLevel(level)

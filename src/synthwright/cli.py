@@ -27,7 +27,7 @@ from synthwright.lms.adapters import type_name
 from synthwright.optimizers.seeds import shipped_metrics, shipped_seeds
 from synthwright.programs.base import Generator, read_jsonl
 from synthwright.programs.prompts import signature_of
-from synthwright.progress import ProgressView, funnel_table, rows_table
+from synthwright.progress import ProgressView, print_run
 
 __all__ = ["app", "main"]
 
@@ -171,7 +171,7 @@ def generate(
         )
     usage = run.total_usage
     if not quiet:
-        _print_run(run, usage)
+        print_run(out, run)
     if as_json:
         rejected = Counter[str]()
         for _, reason, count in run.funnel.lost:
@@ -279,24 +279,6 @@ def main() -> None:
     except KeyboardInterrupt:
         err.print("interrupted; run the same command again to go on")
         sys.exit(130)
-
-
-def _print_run(run: sw.Run[Any], usage: Any) -> None:
-    shown = [row for _, row in zip(range(5), run, strict=False)]
-    if shown:
-        more = f" (the first {len(shown)} of {len(run)})" if len(run) > len(shown) else ""
-        out.print(f"[bold]Rows[/bold]{more}")
-        out.print(rows_table(shown))
-        out.print()
-    out.print(funnel_table(run))
-    out.print(
-        f"\n{usage.calls} LM calls, {usage.tokens:,} tokens; {run.seconds:.1f} s this time; {escape(run.stopped)}."
-    )
-    if run.shipped:
-        out.print(f"Demonstrations for weak LMs were used by: {', '.join(run.shipped)} (--no-demonstrations: without).")
-    out.print(f"Dataset: {run.out / 'rows.jsonl'}   dropped: {run.out / 'rejected.jsonl'}")
-    if not run.complete:
-        out.print("Not complete: run the same command again to go on.")
 
 
 def _generator(

@@ -14,7 +14,7 @@ from synthwright.runs.run import Progress as RunProgress
 from synthwright.runs.run import Run
 from synthwright.signatures.rows import Row
 
-__all__ = ["ProgressView", "funnel_table", "rows_table"]
+__all__ = ["ProgressView", "funnel_table", "print_run", "rows_table"]
 
 PLAIN_EVERY = 5.0
 """Seconds between two lines where there is no terminal."""
@@ -126,3 +126,23 @@ def rows_table(rows: list[Row], width: int = 300) -> Table:
             text = " ".join(str(value).split())
             table.add_row(name, escape(text if len(text) <= width else text[: width - 3] + "..."))
     return table
+
+
+def print_run(console: Console, run: Run[Any], *, rows: int = 5) -> None:
+    """Print the first rows of a run, its funnel, what it cost and where it lies."""
+    shown = [row for _, row in zip(range(rows), run, strict=False)]
+    if shown:
+        more = f" (the first {len(shown)} of {len(run)})" if len(run) > len(shown) else ""
+        console.print(f"[bold]Rows[/bold]{more}")
+        console.print(rows_table(shown))
+        console.print()
+    console.print(funnel_table(run))
+    usage = run.total_usage
+    console.print(
+        f"\n{usage.calls} LM calls, {usage.tokens:,} tokens; {run.seconds:.1f} s this time; {escape(run.stopped)}."
+    )
+    if run.shipped:
+        console.print(f"Demonstrations shipped for weak LMs were used by: {', '.join(run.shipped)}.")
+    console.print(f"Dataset: {run.out / 'rows.jsonl'}   dropped: {run.out / 'rejected.jsonl'}", soft_wrap=True)
+    if not run.complete:
+        console.print("Not complete: run the same command again to go on.")

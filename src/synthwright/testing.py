@@ -12,6 +12,7 @@ from dspy.lm15 import Message, Request, Response, Usage
 
 from synthwright.lms.calls import EngineLM, chat_messages, raw_prompt
 from synthwright.lms.metered import names_of
+from synthwright.programs.base import Generator
 
 __all__ = ["Call", "Reply", "ScriptedLM"]
 
@@ -19,8 +20,8 @@ _FIELD = re.compile(r"^\[\[ ## (\w+) ## \]\]\n", re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class Call:
-    """One call that a `ScriptedLM` answered.
+class Call(Mapping[str, str]):
+    """One call that a `ScriptedLM` answered; as a mapping it is its input fields.
 
     Attributes:
         predictor: Name of the predictor in its program, such as `evolve`; empty for calls outside a program.
@@ -35,6 +36,15 @@ class Call:
     messages: list[dict[str, str]]
     seed: int | None = None
     temperature: float | None = None
+
+    def __getitem__(self, field: str) -> str:
+        return self.inputs[field]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.inputs)
+
+    def __len__(self) -> int:
+        return len(self.inputs)
 
 
 @dataclass(frozen=True)
@@ -56,7 +66,7 @@ class Reply:
 
 Answer = Any
 """A dict of output fields, a str (given verbatim, such as garbage), a Reply, an exception to raise, or a function of
-the call's inputs (a dict of str) that returns one of these."""
+the `Call` (a mapping of its input fields) that returns one of these."""
 
 
 class _ScriptedEngine:
@@ -76,7 +86,7 @@ class _ScriptedEngine:
             self.calls.append(call)
             answer = self._answer(call.predictor)
         if callable(answer) and not isinstance(answer, type):
-            answer = answer(call.inputs)
+            answer = answer(call)
         if isinstance(answer, type) and issubclass(answer, BaseException):
             answer = answer(f"scripted failure of {call.predictor or 'the call'}")
         if isinstance(answer, BaseException):
@@ -172,7 +182,8 @@ def _cycle(answers: list[Any]) -> Iterator[Any]:
 
 def _read_call(request: Request) -> Call:
     callers = dspy.settings.caller_modules or []
-    names = names_of(callers[0]) if callers else {}
+    program = next((module for module in callers if isinstance(module, Generator)), callers[0] if callers else None)
+    names = names_of(program) if program else {}
     predictor = next((names[id(module)] for module in reversed(callers) if id(module) in names), "")
     prefix = raw_prompt(request)
     messages = chat_messages(request)
