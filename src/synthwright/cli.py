@@ -38,8 +38,8 @@ budget or without progress, run it again to go on; 130 interrupted, run it again
 app = typer.Typer(
     name="synthwright",
     help="Make training data with language models: published methods as programs whose prompts tune themselves.\n\n"
-    "Start with: synthwright list; synthwright show evol-instruct; synthwright generate evol-instruct -n 5. "
-    "Without --lm everything runs on a small embedded language model, offline.",
+    "Start with:\n\n\b\n  synthwright list\n  synthwright show evol-instruct\n"
+    "  synthwright generate evol-instruct -n 5\n\nWithout --lm everything runs on a small embedded language model, offline.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -97,12 +97,15 @@ def show(method: Method, preset: Preset = "practical", task: Task = None, set_: 
     cls = sw.get_generator(method)
     generator = _generator(cls, preset, task, set_, None)
     out.print(f"[bold]{cls.__name__}[/bold]  {escape(_summary(cls))}\n")
+    columns = {name: cls.preset(name).params() for name in ("faithful", "practical") if name in cls.presets}
+    shown = generator.params()
+    if not columns or shown not in columns.values():
+        columns["here"] = shown
     table = Table(title="Arguments", title_justify="left", box=None, pad_edge=False)
-    for column in ("argument", "this", *sorted(cls.presets)):
+    for column in ("", *columns):
         table.add_column(column, overflow="fold")
-    for name, value in generator.params().items():
-        presets = [escape(_brief(cls.presets[p].get(name, ""))) for p in sorted(cls.presets)]
-        table.add_row(name, escape(_brief(value)), *presets)
+    for name in shown:
+        table.add_row(name, *(escape(_brief(values[name])) for values in columns.values()))
     out.print(table)
     out.print("\n[bold]Filters[/bold], in order")
     for test in generator.filters:
