@@ -79,12 +79,12 @@ class Generator(dspy.Module, Generic[RowT]):
     def forward(self, *args: Any, **seed: Any) -> dspy.Prediction:
         if type(self).aforward is Generator.aforward:
             raise ConfigError(f"{type(self).__name__} must define `async def aforward(self, ...)` or `forward`.")
-        return run_coroutine(lambda: self.aforward(**seed))
+        return run_coroutine(lambda: self.aforward(*args, **seed))
 
     async def aforward(self, *args: Any, **seed: Any) -> dspy.Prediction:
         if type(self).forward is Generator.forward:
             raise ConfigError(f"{type(self).__name__} must define `async def aforward(self, ...)` or `forward`.")
-        return await asyncio.to_thread(type(self).forward, self, **seed)
+        return await asyncio.to_thread(type(self).forward, self, *args, **seed)
 
     @classmethod
     def stem(cls) -> str:
@@ -193,7 +193,10 @@ def freeze(module: ModuleT) -> ModuleT:
             module of your own.
     """
     if isinstance(module, dspy.Predict):
-        raise TypeError(f"freeze() has no effect on a bare dspy.Predict ({module.signature!r}): use Frozen or wrap it.")
+        fields = prompts.signature_of(module).signature
+        raise TypeError(
+            f"freeze() has no effect on a bare dspy.Predict ({fields}): use Frozen, or wrap it in a module."
+        )
     module._compiled = True
     return module
 
@@ -251,7 +254,7 @@ def get_generator(name: str) -> type[Generator[Any]]:
     known = {cls.stem(): cls for cls in list_generators()}
     wanted = name.strip().replace("-", "_")
     for stem, cls in known.items():
-        if wanted in (stem, cls.__name__) or wanted.lower() in (stem, cls.__name__.lower()):
+        if wanted.lower() in (stem, cls.__name__.lower()):
             return cls
     dashed = [stem.replace("_", "-") for stem in known]
     raise UnknownMethodError(f"No method {name!r}. {did_you_mean(name.lower().replace('_', '-'), dashed)}")
@@ -294,6 +297,8 @@ def _is_built_in(cls: type) -> bool:
 
 
 def _init_parameters(cls: type) -> list[str]:
+    if cls.__init__ is dspy.Module.__init__:
+        return []
     parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
     return [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
 

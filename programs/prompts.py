@@ -63,7 +63,7 @@ def load(path: str | Path, method: str, predictors: Mapping[str, dspy.Predict]) 
         state = json.loads(Path(path).read_text(encoding="utf-8"))
         if state["format"] != FORMAT:
             raise ConfigError(f"{path}: prompts of format {state['format']!r}; this version reads format {FORMAT}.")
-        saved: dict[str, Any] = state["predictors"]
+        saved: dict[str, Any] = {**state["predictors"]}
     except ConfigError:
         raise
     except OSError as error:
@@ -71,20 +71,43 @@ def load(path: str | Path, method: str, predictors: Mapping[str, dspy.Predict]) 
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{path} is not a file of prompts written by synthwright ({error!r}).") from error
     misfits = [f"it is for {state.get('method')!r}, not {method!r}"] if state.get("method") != method else []
+    fitted: dict[str, tuple[type[dspy.Signature], list[dspy.Example]]] = {}
     for name, entry in saved.items():
         if name not in predictors:
             misfits.append(f"predictor {name!r} does not exist (there are: {', '.join(predictors)})")
-        elif entry["signature"] != (now := shape(signature_of(predictors[name]))):
-            changed = sorted(set(entry["signature"].items()) ^ set(now.items()))
-            misfits.append(f"{name}: fields differ: {', '.join(f'{field} ({kind})' for field, kind in changed)}")
+            continue
+        signature = signature_of(predictors[name])
+        try:
+            there, now = entry["signature"], shape(signature)
+            misfits += [f"{name}: {difference}" for difference in _differences(there, now)]
+            if there == now:
+                fitted[name] = _applied(signature, entry), [dspy.Example(**demo) for demo in entry["demos"]]
+        except (KeyError, TypeError, AttributeError) as error:
+            misfits.append(f"{name}: its entry is not one that synthwright wrote ({error!r})")
     if misfits:
         raise ConfigError(f"{path} does not fit: " + "; ".join(misfits) + ".")
-    for name, entry in saved.items():
-        signature = signature_of(predictors[name]).with_instructions(entry["instructions"])
-        for field, description in entry["fields"].items():
-            signature = signature.with_updated_fields(field, desc=description)
-        predictors[name].signature = signature
-        predictors[name].demos = [dspy.Example(**demo) for demo in entry["demos"]]
+    for name, (signature, demos) in fitted.items():
+        predictors[name].signature, predictors[name].demos = signature, demos
+
+
+def _differences(there: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """How the fields of two signatures differ, in words."""
+    found = []
+    for field in sorted({*there, *now}):
+        if field not in now:
+            found.append(f"the signature has no field {field!r} ({there[field]}) any more")
+        elif field not in there:
+            found.append(f"the file has no field {field!r} ({now[field]})")
+        elif there[field] != now[field]:
+            found.append(f"field {field!r} was {there[field]} and is {now[field]}")
+    return found
+
+
+def _applied(signature: type[dspy.Signature], entry: Mapping[str, Any]) -> type[dspy.Signature]:
+    signature = signature.with_instructions(entry["instructions"])
+    for field, description in entry["fields"].items():
+        signature = signature.with_updated_fields(field, desc=description)
+    return signature
 
 
 def _plain(demo: Any) -> dict[str, Any]:

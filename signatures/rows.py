@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field, model_validator
@@ -46,7 +45,7 @@ class Row(BaseModel):
         ...     word: str
         ...     riddle: str
         >>> Riddle(word="snow", riddle="I fall, yet never break.").id
-        '3c78bc87366baf72eadb'
+        '017bb38998b15e276702'
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -61,7 +60,7 @@ class Row(BaseModel):
         return {name: value for name, value in data.items() if name != "id"} if isinstance(data, dict) else data
 
     @computed_field
-    @cached_property
+    @property
     def id(self) -> str:
         """First 20 hex digits of the SHA-256 of the content (everything but `parent_ids` and `provenance`)."""
         content = self.model_dump(mode="json", exclude=_NOT_CONTENT)

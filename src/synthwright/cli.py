@@ -39,7 +39,8 @@ app = typer.Typer(
     name="synthwright",
     help="Make training data with language models: published methods as programs whose prompts tune themselves.\n\n"
     "Start with:\n\n\b\n  synthwright list\n  synthwright show evol-instruct\n"
-    "  synthwright generate evol-instruct -n 5\n\nWithout --lm everything runs on a small embedded language model, offline.",
+    "  synthwright generate evol-instruct -n 5\n\n"
+    "Without --lm everything runs on a small embedded language model, offline.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -107,11 +107,17 @@ class EmbeddingNovelty(Filter):
     field_name: str
     embed: Callable[[list[str]], Any] = field(repr=False)
     threshold: float = 0.05
-    _vectors: list[Any] = field(default_factory=list, init=False, repr=False)
+    _vectors: Any = field(default=None, init=False, repr=False)  # a matrix with room for more rows at its end
+    _count: int = field(default=0, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.threshold <= 4:
+            raise ConfigError(f"`threshold` of EmbeddingNovelty must be in (0, 4], got {self.threshold!r}.")
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "EmbeddingNovelty":
         twin = EmbeddingNovelty(self.field_name, self.embed, self.threshold)  # runs share the model behind `embed`
-        twin._vectors = list(self._vectors)
+        twin._vectors = None if self._vectors is None else self._vectors.copy()
+        twin._count = self._count
         return twin
 
     def _vector(self, row: Any) -> Any:
@@ -119,11 +125,16 @@ class EmbeddingNovelty(Filter):
         return vector / max(float(np.linalg.norm(vector)), 1e-12)
 
     def check(self, row: Any) -> str | None:
-        if not self._vectors:
+        if not self._count:
             return None
-        distances = 2 - 2 * (np.stack(self._vectors) @ self._vector(row))
-        nearest = float(distances.min())
+        nearest = float((2 - 2 * (self._vectors[: self._count] @ self._vector(row))).min())
         return f"near_duplicate: squared distance {nearest:.3f}" if nearest < self.threshold else None
 
     def add(self, row: Any) -> None:
-        self._vectors.append(self._vector(row))
+        vector = self._vector(row)
+        if self._vectors is None:
+            self._vectors = np.empty((64, len(vector)), dtype=np.float32)
+        elif self._count == len(self._vectors):
+            self._vectors = np.concatenate([self._vectors, np.empty_like(self._vectors)])
+        self._vectors[self._count] = vector
+        self._count += 1

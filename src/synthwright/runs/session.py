@@ -383,7 +383,7 @@ class Session(Generic[RowT]):
         state.failed += outcome.error is not None
         state.last_row = kept[-1][1] if kept else state.last_row
         state.last_reject = rejected[-1] if rejected else state.last_reject
-        self.fruitless = 0 if kept or outcome.artifacts or outcome.error else self.fruitless + 1
+        self.fruitless = 0 if kept or outcome.artifacts else self.fruitless + (outcome.error is None)
         if self.fruitless >= PATIENCE:
             self.stop = self.stop or f"no row was kept from the last {PATIENCE} seeds"
         self._report()
