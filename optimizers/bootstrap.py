@@ -86,13 +86,14 @@ def search(
                 for name, state in given.items()
             }
             score(Candidate(states, "gold demonstrations"))
+        rounds = max(1, min(rounds, left() // (4 * cost)))  # a round needs draws to learn from and some candidates
         for number in range(1, rounds + 1):
             share = left() // (rounds - number + 1)
             if share < 2 * cost:
                 break
             best = max(scored, key=lambda candidate: candidate.mean)
             best.apply(targets)
-            _draw_demos(program, found, metric, trainset, spent, spent() + share // 2, rng, limit)
+            _draw_demos(program, found, metric, trainset, spent, spent() + share * 2 // 5, rng, limit)
             tried = 0
             while left() >= cost and tried < 4 and any(found.values()):
                 states = {

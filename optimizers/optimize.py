@@ -19,6 +19,7 @@ from synthwright.optimizers.seeds import examples, no_overlap, shipped_metrics, 
 from synthwright.optimizers.stats import paired_difference
 from synthwright.optimizers.tuned import Tuned
 from synthwright.programs.base import Generator
+from synthwright.runs.demonstrations import apply_shipped, shipped_gold
 from synthwright.runs.roles import assign_lms, resolve_lms
 from synthwright.signatures.rows import Row
 
@@ -26,6 +27,9 @@ __all__ = ["OptimizeProgress", "optimize"]
 
 RowT = TypeVar("RowT", bound=Row)
 OPTIMIZERS = ("auto", "bootstrap", "gepa")
+
+LEAST_SEEDS = 36
+"""Seeds that the smallest budget can score: 6 to test on, twice, 3 to compare on, and some to learn from."""
 
 
 @dataclass
@@ -76,7 +80,8 @@ def optimize(
     """Tune a generator's prompts against a metric.
 
     The test seeds are scored before the search and after it, on the same draws, with the metric and with a check that
-    was not optimized. Half of the budget at most goes there; test seeds are left out from the end until that holds.
+    was not optimized. A third of the budget at most goes there, and a twelfth into scoring one candidate: seeds are
+    left out from the end until that holds.
 
     Args:
         generator: What to tune. A copy is tuned; the object is not changed.
@@ -93,7 +98,9 @@ def optimize(
         budget: LM calls in all, kept strictly.
         lms: An LM for all roles, or LMs by role, as in `generate`.
         reflection_lm: The LM that rewrites instructions; its calls count towards the budget.
-        gold: Your own demonstrations by predictor: a candidate of its own and the first teacher.
+        gold: Your own demonstrations by predictor: a candidate of its own, and the first teacher if it is better than
+            the prompts as given. None takes those that the method ships if the LM is a weak one (the embedded LM),
+            which without any gives nothing to learn from; {} takes none.
         targets: Names of the predictors to tune; None for the generator's own targets.
         draws: Draws a seed when scores are taken, 1 or more.
         max_demos: Most demonstrations of one predictor.
@@ -126,6 +133,7 @@ def optimize(
     predictors = _targets(program, targets)
     role_lms = resolve_lms(program, lms)
     limit = concurrency or min(lm.concurrency if isinstance(lm, EngineLM) else 16 for lm in role_lms.values())
+    apply_shipped(program, role_lms, skip=predictors)  # a weak judge or answerer is no use without, before or after
     meter = Meter(Budget(calls=budget))
     wrapped = assign_lms(program, role_lms, meter, retry, limit)
     state = OptimizeProgress("before", 0, budget)
@@ -152,14 +160,12 @@ def optimize(
         try:
             first = score(test[:1])
             cost = max(1, meter.used.calls)  # LM calls for one seed with all its draws
-            most = min(len(test), budget // (4 * cost))
-            if most < 2 or budget - 2 * most * cost < 2 * len(val) * cost:
+            if budget < LEAST_SEEDS * cost:
                 raise ConfigError(
                     f"A budget of {budget} LM calls is too small: one seed takes {cost} calls ({draws} draws), and "
-                    f"scoring {len(val)} validation seeds twice beside a test needs about "
-                    f"{(2 * len(val) + 8) * cost + cost} calls."
+                    f"anything below {LEAST_SEEDS * cost} calls cannot find and prove a gain."
                 )
-            test = test[:most]
+            test, val = test[: budget // (6 * cost)], val[: budget // (12 * cost)]
             before = first + score(test[1:])
             stop_at = budget - round(1.15 * len(test) * cost)
             report("search")
@@ -172,7 +178,7 @@ def optimize(
                     val,
                     spent=lambda: meter.used.calls,
                     budget=stop_at,
-                    gold=gold or {},
+                    gold=shipped_gold(program, role_lms) if gold is None else gold,
                     draws=draws,
                     max_demos=max_demos,
                     threshold=threshold,

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from rapidfuzz.distance import LCSseq
 
 from synthwright.errors import ConfigError
@@ -121,6 +120,8 @@ class EmbeddingNovelty(Filter):
         return twin
 
     def _vector(self, row: Any) -> Any:
+        import numpy as np  # here, because it would be a sixth of the time of `import synthwright`
+
         vector = np.asarray(self.embed([text_of(row, self.field_name)])[0], dtype=np.float32)
         return vector / max(float(np.linalg.norm(vector)), 1e-12)
 
@@ -131,6 +132,8 @@ class EmbeddingNovelty(Filter):
         return f"near_duplicate: squared distance {nearest:.3f}" if nearest < self.threshold else None
 
     def add(self, row: Any) -> None:
+        import numpy as np
+
         vector = self._vector(row)
         if self._vectors is None:
             self._vectors = np.empty((64, len(vector)), dtype=np.float32)

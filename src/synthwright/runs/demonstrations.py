@@ -5,16 +5,15 @@ that. Each method ships a few, written by hand, in `programs/data/demonstrations
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from typing import Any
 
 import dspy
 
-from synthwright.lms.calls import EngineLM
 from synthwright.programs.base import Generator, data_path
 
-__all__ = ["apply_shipped", "shipped"]
+__all__ = ["apply_shipped", "shipped", "shipped_gold"]
 
 
 @cache
@@ -24,17 +23,26 @@ def shipped(method: str) -> dict[str, list[dict[str, Any]]]:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
-def apply_shipped(generator: Generator[Any], lms: Mapping[str, dspy.BaseLM]) -> list[str]:
+def shipped_gold(generator: Generator[Any], lms: Mapping[str, dspy.BaseLM]) -> dict[str, list[dict[str, Any]]]:
+    """The shipped demonstrations of the predictors that run on a weak LM, by predictor."""
+    found = shipped(generator.stem())
+    names = (name for name in generator.all_predictors() if name in found)
+    return {name: found[name] for name in names if getattr(lms[generator.role_of(name)], "weak", False)}
+
+
+def apply_shipped(
+    generator: Generator[Any], lms: Mapping[str, dspy.BaseLM], *, skip: Collection[str] = ()
+) -> list[str]:
     """Give predictors on weak LMs the shipped demonstrations where they have none, in place.
+
+    Predictors named in `skip` stay as they are.
 
     Returns:
         Names of the predictors that got some.
     """
-    given = []
+    given, gold = [], shipped_gold(generator, lms)
     for name, predictor in generator.all_predictors().items():
-        lm = lms[generator.role_of(name)]
-        demos = shipped(generator.stem()).get(name)
-        if demos and not predictor.demos and isinstance(lm, EngineLM) and lm.weak:
-            predictor.demos = [dspy.Example(**demo) for demo in demos]
+        if name in gold and name not in skip and not predictor.demos:
+            predictor.demos = [dspy.Example(**demo) for demo in gold[name]]
             given.append(name)
     return given

@@ -1,7 +1,7 @@
 """Which LM serves which role of a generator."""
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 import dspy
 
@@ -10,7 +10,7 @@ from synthwright.lms.embedded import embedded_lm
 from synthwright.lms.metered import Meter, Retry, metered
 from synthwright.programs.base import Generator
 
-__all__ = ["assign_lms", "describe", "resolve_lms"]
+__all__ = ["assign_lms", "describe", "resolve_lms", "used_roles"]
 
 
 def resolve_lms(
@@ -31,12 +31,21 @@ def resolve_lms(
     for role in given:
         if role not in roles:
             raise ConfigError(f"{type(generator).__name__} has no role {role!r}; its roles: {', '.join(roles)}.")
-    default = given.get("generator") or dspy.settings.lm or embedded_lm()
+    if given and set(used_roles(generator)) <= set(given):
+        default = given.get("generator", next(iter(given.values())))  # no call will use it: load and check nothing else
+    else:
+        default = given.get("generator") or dspy.settings.lm or embedded_lm()
     found = {role: given.get(role, default) for role in roles}
     for role, lm in found.items():
         if not isinstance(lm, dspy.BaseLM):
             raise ConfigError(f"The role {role!r} needs a dspy.LM, got {lm!r}. Example: dspy.LM('openai/gpt-4o-mini').")
     return found
+
+
+def used_roles(generator: Generator[Any]) -> tuple[str, ...]:
+    """The roles whose LM a generator's predictors call; `generator` if it has none that can be seen."""
+    used = {generator.role_of(name) for name in _callers(generator)}
+    return tuple(role for role in generator.all_roles() if role in used) or ("generator",)
 
 
 def assign_lms(
@@ -48,11 +57,16 @@ def assign_lms(
         The metered LMs by role.
     """
     wrapped = {role: metered(lm, role=role, meter=meter, retry=retry, limit=limit) for role, lm in lms.items()}
-    for name, module in generator.named_sub_modules():
-        if module is not generator and hasattr(module, "lm"):
-            role = generator.role_of(name.removeprefix("self.").removesuffix(".predict"))
-            cast(Any, module).lm = wrapped[role]
+    for name, module in _callers(generator).items():
+        module.lm = wrapped[generator.role_of(name)]
     return wrapped
+
+
+def _callers(generator: Generator[Any]) -> dict[str, Any]:
+    """What calls an LM: predictors and raw completions, by name."""
+    named = generator.named_sub_modules()
+    callers = ((name, module) for name, module in named if module is not generator and hasattr(module, "lm"))
+    return {name.removeprefix("self.").removesuffix(".predict"): module for name, module in callers}
 
 
 def describe(lm: dspy.BaseLM) -> dict[str, Any]:

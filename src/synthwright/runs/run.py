@@ -108,7 +108,11 @@ class Run(Generic[RowT]):
         """The rows as a `datasets.Dataset`, memory-mapped."""
         import datasets
 
-        return datasets.Dataset.from_json(str(self.out / "rows.jsonl"))
+        path = self.out / "rows.jsonl"
+        if not path.stat().st_size:  # the JSON reader wants a first row
+            content = [name for name in self.row_type.model_fields if name not in ("parent_ids", "provenance")]
+            return datasets.Dataset.from_dict({name: [] for name in ("id", *content, "parent_ids", "provenance")})
+        return datasets.Dataset.from_json(str(path))
 
 
 def _fitting(base: type[RowT], data: dict[str, Any]) -> type[RowT]:

@@ -43,7 +43,7 @@ from synthwright.programs.base import Generator, unparsable
 from synthwright.runs.demonstrations import apply_shipped
 from synthwright.runs.files import write_lines
 from synthwright.runs.funnel import Funnel
-from synthwright.runs.roles import assign_lms, describe, resolve_lms
+from synthwright.runs.roles import assign_lms, describe, resolve_lms, used_roles
 from synthwright.runs.run import Progress, Run
 from synthwright.runs.store import Outcome, Store, dump
 from synthwright.signatures.rows import Provenance, Rejected, Row
@@ -97,11 +97,13 @@ class Session(Generic[RowT]):
             raise ConfigError(f"`budget` must be a Budget such as Budget(calls=1000), got {budget!r}.")
         self.n, self.seed, self.retry, self.callback = n, seed, retry, progress
         self.seeds = _checked_seeds(generator, seeds)
-        self.lms = resolve_lms(generator, lms)
+        resolved = resolve_lms(generator, lms)
+        self.lms = {role: resolved[role] for role in used_roles(generator)}
         self.limit = concurrency or min(lm.concurrency if isinstance(lm, EngineLM) else 64 for lm in self.lms.values())
         self.generator: Generator[RowT] = generator.deepcopy()
         self.shipped = apply_shipped(self.generator, self.lms) if demonstrations else []
-        self.filters = [as_filter(copy.deepcopy(f)) for f in (generator.filters if filters is None else filters)]
+        wanted = generator.filters if filters is None else filters
+        self.filters = [copy.deepcopy(f) if isinstance(f, Filter) else as_filter(f) for f in wanted]
         self.method = generator.stem()
         self.out = Path(out) if out is not None else Path("runs") / self.method
         self.budget, self.prices = budget, prices
@@ -149,7 +151,7 @@ class Session(Generic[RowT]):
             settings = {"adapter": default_adapter(), "disable_history": True, "max_trace_size": 0}
             worked = False
             try:
-                with dspy.context(lm=wrapped["generator"], **settings), self._signals():
+                with dspy.context(lm=next(iter(wrapped.values())), **settings), self._signals():
                     if not self._have_enough():
                         await self._preflight()
                         await self._rounds()
@@ -410,7 +412,7 @@ class Session(Generic[RowT]):
                 self.stop = "nothing that the LM returned could be read"
                 self.fatal = UnusableLMError(
                     f"Not one reply of the first {self.barren} seeds could be read. The first of them was "
-                    f"{self.sample[:300]!r}. Is {self.provenance.lms['generator']!r} the right model, and does it "
+                    f"{self.sample[:300]!r}. Is {' or '.join(map(repr, self.provenance.lms.values()))} the right model, and does it "
                     "follow instructions? A weak LM needs demonstrations: see `synthwright optimize --help`."
                 )
 
@@ -534,7 +536,7 @@ def _checked_seeds(generator: Generator[Any], seeds: Iterable[Seed] | None) -> l
     if not checked:
         raise ConfigError("`seeds` is empty: there is nothing to ask. Leave it out to use the generator's own seeds.")
     for index, seed in enumerate(checked):
-        if not isinstance(seed, Mapping):
+        if not isinstance(seed, Mapping) or not all(isinstance(name, str) for name in seed):
             fields = ", ".join(generator.seed_fields()) or "the arguments of its forward"
             raise ConfigError(f"Seed {index} is {seed!r}; a seed is a dictionary with {fields}.")
     return checked
