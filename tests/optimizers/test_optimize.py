@@ -69,7 +69,7 @@ def test_demonstrations_are_found_and_the_gain_is_measured_on_unseen_seeds(tmp_p
     assert tuned.metric.before < 0.6 and tuned.metric.after == pytest.approx(0.99)
     assert tuned.metric.measurable and tuned.metric.low > 0
     assert tuned.calls <= 300 and tuned.calls == len(lm.calls)
-    demos = tuned.generator.write.demos
+    demos = tuned.generator.all_predictors()["write"].demos
     assert 2 <= len(demos) <= 3 and all(demo["riddle"] == "I have no name." for demo in demos)
     assert len({demo["word"] for demo in demos}) == len(demos)
     assert seen[0] == "before" and seen[-1] == "after"
@@ -85,7 +85,7 @@ def test_an_lm_that_cannot_learn_gives_no_measurable_gain():
     lm = ScriptedLM({"write": lambda call: {"riddle": f"I am {call['word']}."}})
     tuned = sw.optimize(Riddles(), metric=hides_word, trainset=SEEDS, lms=lm, budget=200)
     assert "no measurable gain" in tuned.report() and tuned.metric.gain == 0
-    assert tuned.generator.write.demos == []
+    assert tuned.generator.all_predictors()["write"].demos == []
 
 
 def test_gold_demonstrations_are_a_candidate_of_their_own():
@@ -102,7 +102,7 @@ def test_judges_are_frozen_and_the_generator_given_is_not_changed():
     lm = ScriptedLM({"write": learns_from_demonstrations, "judge": {"good": True}})
     tuned = sw.optimize(generator, metric=hides_word, trainset=SEEDS, lms=lm, budget=500)
     assert list(tuned.best.prompts) == ["write"]
-    assert generator.write.demos == [] and tuned.generator.judge.predict.demos == []
+    assert generator.write.demos == [] and tuned.generator.all_predictors()["judge"].demos == []
 
 
 def test_gepa_rewrites_the_instruction_with_the_reflection_lm():

@@ -35,6 +35,13 @@ class Riddles(sw.Generator[Riddle]):
         return dspy.Prediction(rows=[Riddle(word=word, riddle=riddle)])
 
 
+class JudgeRiddle(dspy.Signature):
+    """Say whether the riddle is good."""
+
+    riddle: str = dspy.InputField()
+    good: bool = dspy.OutputField()
+
+
 class Endless(Riddles):
     def plan(self, pool):
         number = 0
@@ -51,6 +58,17 @@ down = dspy.lm15.ServerError("down")
 
 def written(out):
     return [json.loads(line)["word"] for line in (out / "rows.jsonl").read_text().splitlines()]
+
+
+class AsyncLate:
+    """The asyncio twin of a scripted engine, whose answers come late, so that calls are in flight together."""
+
+    def __init__(self, engine):
+        self.engine = engine
+
+    async def complete(self, request):
+        await asyncio.sleep(0.002)
+        return self.engine.complete(request)
 
 
 # LMs that fail
@@ -247,10 +265,9 @@ def test_leaving_the_process_from_a_program_leaves_it(tmp_path):
 @pytest.mark.parametrize("concurrency", [1, 7])
 def test_a_budget_in_calls_is_hard_and_a_larger_one_goes_on(concurrency, tmp_path):
     lm = ScriptedLM({"write": lambda inputs: {"riddle": "about " + inputs["word"]}})
+    late = EngineLM("scripted", lm.engine, AsyncLate(lm.engine), concurrency=concurrency)
     for most in (10, 25):
-        run = sw.generate(
-            Riddles(), seeds=WORDS, out=tmp_path, lms=lm, budget=sw.Budget(calls=most), concurrency=concurrency
-        )
+        run = sw.generate(Riddles(), seeds=WORDS, out=tmp_path, lms=late, budget=sw.Budget(calls=most))
         assert len(lm.calls) == run.total_usage.calls == most and len(run) == most
         assert run.stopped == f"the budget of {most} calls is used up" and not run.complete
     lm.calls.clear()
@@ -321,6 +338,72 @@ def test_a_seed_cut_off_by_the_budget_is_asked_anew(tmp_path):
 
 
 # Roles
+
+
+class Judged(Riddles):
+    roles = {"writer": ("write",), "judge": ("judge",)}
+
+    def __init__(self):
+        super().__init__()
+        self.judge = sw.Frozen(JudgeRiddle)
+
+    async def aforward(self, word):
+        made = await super().aforward(word)
+        return made if (await self.judge.acall(riddle=made.rows[0].riddle)).good else dspy.Prediction(rows=[])
+
+
+def test_each_role_is_served_by_its_lm(tmp_path):
+    writer, judge = ScriptedLM({"write": {"riddle": "x"}}, model="w"), ScriptedLM({"judge": {"good": True}}, model="j")
+    run = sw.generate(Judged(), seeds=WORDS[:2], out=tmp_path, lms={"writer": writer, "judge": judge})
+    assert len(writer.calls) == len(judge.calls) == len(run) == 2
+    assert set(run.usage) == {("writer", "write"), ("judge", "judge")}
+    assert run.rows[0].provenance and run.rows[0].provenance.lms == {"writer": "w", "judge": "j"}
+
+
+def test_roles_left_out_are_served_by_the_generators_lm(tmp_path):
+    lm = ScriptedLM({"write": {"riddle": "x"}}, model="w")
+    judge = ScriptedLM({"judge": {"good": False}}, model="j")
+    assert len(sw.generate(Judged(), seeds=WORDS[:2], out=tmp_path, lms={"generator": lm, "judge": judge})) == 0
+    assert len(lm.calls) == 2
+
+
+def test_an_lm_set_on_the_predictors_serves_their_role(tmp_path):
+    own, other = (
+        ScriptedLM({"*": {"riddle": "own", "good": True}}),
+        ScriptedLM({"*": {"riddle": "other", "good": True}}),
+    )
+    judged = Judged()
+    judged.set_lm(own)  # DSPy sets it on what is not frozen
+    run = sw.generate(judged, seeds=WORDS[:1], out=tmp_path / "own", lms={"judge": other})
+    assert [row.riddle for row in run] == ["own"] and (len(own.calls), len(other.calls)) == (1, 1)
+    run = sw.generate(judged, seeds=WORDS[:1], out=tmp_path / "all", lms=other)
+    assert [row.riddle for row in run] == ["other"], "an LM for all roles is for all"
+    with dspy.context(lm=other):
+        run = sw.generate(judged, seeds=WORDS[:1], out=tmp_path / "configured")
+    assert [row.riddle for row in run] == ["own"] and len(other.calls) == 4
+
+
+def test_predictors_of_a_role_cannot_have_different_lms(tmp_path):
+    class Two(Riddles):
+        def __init__(self):
+            super().__init__()
+            self.second = dspy.Predict("word -> riddle")
+
+    two = Two()
+    two.write.lm, two.second.lm = echo, ScriptedLM({})
+    with pytest.raises(ConfigError, match="the role 'generator' of Two have different LMs set on them"):
+        sw.generate(two, seeds=WORDS, out=tmp_path)
+    assert len(sw.generate(two, seeds=WORDS, out=tmp_path, lms=echo)) == 40
+
+
+def test_an_lm_that_no_predictor_calls_is_neither_checked_nor_recorded(tmp_path, monkeypatch):
+    monkeypatch.setenv("SYNTHWRIGHT_MODEL", str(tmp_path / "none.gguf"))  # the embedded LM could not start
+    lm = ScriptedLM({"write": {"riddle": "x"}, "judge": {"good": True}}, concurrency=9)
+    roles = {"writer": lm, "judge": lm}
+    assert session.Session(Judged(), lms=roles).limit == 9
+    assert len(sw.generate(Judged(), seeds=WORDS[:2], out=tmp_path / "run", lms=roles)) == 2
+    with dspy.context(lm=echo):
+        assert len(sw.generate(Judged(), seeds=WORDS[:2], out=tmp_path / "run", lms=roles)) == 2
 
 
 def test_a_role_that_does_not_exist_is_named(tmp_path):

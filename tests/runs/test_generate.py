@@ -188,6 +188,19 @@ def test_rows_of_a_subclass_are_read_back_as_what_they_were(tmp_path):
     assert [type(row) for row in rows] == [Rhyme, Riddle, Rhyme, Riddle]
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_the_rows_are_a_dataset_also_if_there_are_none(tmp_path, monkeypatch):
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    columns = ["id", "word", "riddle", "parent_ids", "provenance"]
+    full = sw.generate(Riddles(), seeds=WORDS[:3], out=tmp_path / "full", lms=echo).dataset()
+    assert full.column_names == columns and full["riddle"][:] == ["about w0", "about w1", "about w2"]
+    none = sw.generate(
+        Riddles(), seeds=WORDS[:3], out=tmp_path / "none", lms=echo, filters=[lambda row: "no"]
+    ).dataset()
+    assert none.column_names == columns and len(none) == 0
+
+
 def test_progress_is_reported_for_each_seed_and_at_the_end(tmp_path):
     seen = []
     sw.generate(Riddles(), seeds=WORDS[:4], out=tmp_path, lms=echo, progress=lambda p: seen.append((p.rows, p.done)))
@@ -339,6 +352,7 @@ def test_a_class_is_not_a_generator(tmp_path):
         (["snow"], "Seed 0 is 'snow'; a seed is a dictionary with word"),
         ("snow", "Seed 0 is 's'"),
         ({"word": "snow"}, "Seed 0 is 'word'"),
+        ([{1: "snow", "word": "ice"}], "Seed 0 is .*; a seed is a dictionary with word"),
         (7, "`seeds` must be a list of dictionaries, got 7"),
         ([{"word": "ok"}, {"wrod": "snow"}], r"Seed 1 does not fit Riddles, which takes \(word\): missing a required"),
         ([{"word": "snow", "more": 1}], "Seed 0 does not fit Riddles.*unexpected keyword argument 'more'"),

@@ -50,7 +50,8 @@ def generate(
         n: Rows wanted; None for one pass over the generator's material.
         seeds: Seeds for the generator: dictionaries with the arguments of its `aforward`.
         out: Directory of the run; None for `runs/METHOD`.
-        lms: An LM for all roles, or LMs by role. None takes the LM configured in DSPy, or the embedded one.
+        lms: An LM for all roles, or LMs by role. A role left out takes the LM set on its predictors, that of
+            `generator`, the LM configured in DSPy, or the embedded one.
         seed: Random seed of the run, from which every call draws its own.
         filters: Filters instead of the generator's own.
         demonstrations: Whether predictors without demonstrations get the shipped ones if their LM is a weak one

@@ -20,19 +20,27 @@ def resolve_lms(
 
     Args:
         generator: The generator with its roles.
-        lms: An LM for all roles, LMs by role (roles left out use that of `generator`), or None for the LM configured
-            in DSPy, or the embedded one if there is none.
+        lms: An LM for all roles, LMs by role, or None. A role left out is served by the LM that is set on its
+            predictors, as by `generator.set_lm(...)`, else by that of `generator`, else by the LM configured in DSPy,
+            else by the embedded one.
 
     Raises:
-        ConfigError: A role that the generator does not have, or something that is not an LM.
+        ConfigError: A role that the generator does not have, predictors of one role with different LMs of their own,
+            or something that is not an LM.
     """
-    roles = generator.all_roles()
-    given = dict(lms) if isinstance(lms, Mapping) else {"generator": lms} if lms is not None else {}
+    roles, used = generator.all_roles(), used_roles(generator)
+    given: dict[str, Any] = {}
+    if isinstance(lms, Mapping):
+        given = {**_own_lms(generator, without=lms), **lms}
+    elif lms is not None:
+        given = dict.fromkeys(roles, lms)
+    else:
+        given = _own_lms(generator, without={})
     for role in given:
         if role not in roles:
             raise ConfigError(f"{type(generator).__name__} has no role {role!r}; its roles: {', '.join(roles)}.")
-    if given and set(used_roles(generator)) <= set(given):
-        default = given.get("generator", next(iter(given.values())))  # no call will use it: load and check nothing else
+    if set(used) <= set(given):
+        default = given.get("generator", given[used[0]])  # no call will use another: load and check nothing else
     else:
         default = given.get("generator") or dspy.settings.lm or embedded_lm()
     found = {role: given.get(role, default) for role in roles}
@@ -44,7 +52,7 @@ def resolve_lms(
 
 def used_roles(generator: Generator[Any]) -> tuple[str, ...]:
     """The roles whose LM a generator's predictors call; `generator` if it has none that can be seen."""
-    used = {generator.role_of(name) for name in _callers(generator)}
+    used = {generator.role_of(name) for name, _ in _callers(generator)}
     return tuple(role for role in generator.all_roles() if role in used) or ("generator",)
 
 
@@ -57,16 +65,31 @@ def assign_lms(
         The metered LMs by role.
     """
     wrapped = {role: metered(lm, role=role, meter=meter, retry=retry, limit=limit) for role, lm in lms.items()}
-    for name, module in _callers(generator).items():
+    for name, module in _callers(generator):
         module.lm = wrapped[generator.role_of(name)]
     return wrapped
 
 
-def _callers(generator: Generator[Any]) -> dict[str, Any]:
-    """What calls an LM: predictors and raw completions, by name."""
-    named = generator.named_sub_modules()
-    callers = ((name, module) for name, module in named if module is not generator and hasattr(module, "lm"))
-    return {name.removeprefix("self.").removesuffix(".predict"): module for name, module in callers}
+def _own_lms(generator: Generator[Any], without: Mapping[str, Any]) -> dict[str, Any]:
+    """The LMs that are set on predictors, by role, without those of some roles."""
+    own: dict[str, Any] = {}
+    for name, module in _callers(generator):
+        role = generator.role_of(name)
+        if module.lm is not None and role not in without and own.setdefault(role, module.lm) is not module.lm:
+            raise ConfigError(
+                f"Predictors of the role {role!r} of {type(generator).__name__} have different LMs set on them, and a "
+                f"role is served by one: pass `lms={{{role!r}: lm}}`."
+            )
+    return own
+
+
+def _callers(generator: Generator[Any]) -> list[tuple[str, Any]]:
+    """What calls an LM, predictors and raw completions, with their names."""
+    return [
+        (name.removeprefix("self.").removesuffix(".predict"), module)
+        for name, module in generator.named_sub_modules()
+        if module is not generator and hasattr(module, "lm")
+    ]
 
 
 def describe(lm: dspy.BaseLM) -> dict[str, Any]:

@@ -410,10 +410,12 @@ class Session(Generic[RowT]):
             self.sample = self.sample or str(unread[0].content.get("reply", ""))
             if self.barren >= BARREN_SEEDS and not self.stop:
                 self.stop = "nothing that the LM returned could be read"
+                models = " or ".join(repr(model) for model in dict.fromkeys(self.provenance.lms.values()))
+                models = " or ".join(map(repr, self.provenance.lms.values()))
                 self.fatal = UnusableLMError(
                     f"Not one reply of the first {self.barren} seeds could be read. The first of them was "
-                    f"{self.sample[:300]!r}. Is {' or '.join(map(repr, self.provenance.lms.values()))} the right model, and does it "
-                    "follow instructions? A weak LM needs demonstrations: see `synthwright optimize --help`."
+                    f"{self.sample[:300]!r}. Is {models} the right model, and does it "
+                    "instructions? A weak LM needs demonstrations: see `synthwright optimize --help`."
                 )
 
     def _give_up(self, what: str, outcome: Outcome) -> None:

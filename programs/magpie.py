@@ -1,0 +1,359 @@
+"""Magpie: an aligned LM writes the queries that its chat template leads it to expect, then answers them."""
+
+import asyncio
+import itertools
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import dspy
+from dspy import lm15
+from dspy.lm15 import Config, Request
+
+from synthwright.errors import ConfigError, ParseError
+from synthwright.filters import EmbeddingNovelty, EndsWith, ExactDuplicate, Filter, RougeNovelty
+from synthwright.lms.raw import RawCompletion
+from synthwright.pool import Pool, Seed
+from synthwright.programs.base import Generator, unparsable
+from synthwright.programs.magpie_queries import (
+    SENTINEL,
+    LevelAtLeast,
+    RewardAbove,
+    Safe,
+    SeekingShare,
+    UsableQuery,
+    sanitize,
+    split_at_user_turn,
+    stop_strings,
+    without_thinking,
+)
+from synthwright.signatures.magpie import MULTI_ROUND, ClassifyQuery, MagpieRow, RateDifficulty, RateQuality
+from synthwright.signatures.rows import Message, Rejected
+
+__all__ = ["Chat", "Magpie", "longest"]
+
+
+class Chat(dspy.Module):
+    """Answers a conversation by the LM's own chat template: no adapter puts fields around it, no optimizer sees it.
+
+    Args:
+        **sampling: `temperature`, `top_p`, `max_tokens`.
+    """
+
+    def __init__(self, **sampling: Any) -> None:
+        super().__init__()
+        self.sampling = sampling
+        self.lm: dspy.LM | None = None
+
+    async def aforward(self, messages: Sequence[Message]) -> dspy.Prediction:
+        """The answer to the last message, as `text`, without thinking."""
+        lm = self.lm or dspy.settings.lm
+        turns = {"user": lm15.Message.user, "assistant": lm15.Message.assistant}
+        talk = tuple(turns[message.role](message.content) for message in messages)
+        response = await lm.acall(Request(lm.model, messages=talk, config=Config(**self.sampling)))
+        return dspy.Prediction(text=without_thinking(response.message.text or ""))
+
+
+class Magpie(Generator[MagpieRow]):
+    """Samples queries from the bare user slot of an LM's chat template, answers them, tags them, filters them.
+
+    There are no seeds and no prompt for the queries. The LM of the role `generator` must be instruction-tuned and take
+    raw completions; the tags use the role `judge`. A seed may give an `instruction`, which is then answered and tagged
+    instead of a sampled one, and a `response` with it, which leaves only the tags (and further turns).
+
+    Files named are those of the authors' repository, github.com/magpie-align/magpie.
+
+    Args:
+        turns: Exchanges of a conversation, 1 or more; the paper's multi-turn sets have 2.
+        system: System message before the sampled user turns, to steer their domain; absent when they are answered
+            (`configs/model_configs.json`).
+        turn_system: System message while the user turns after the first are sampled; absent when they are answered
+            (`exp/gen_mt.py`). None for none, which LMs without a system turn need.
+        prefix: Text of the LM's chat template up to the user's first word, for servers that do not tell their
+            template. For one turn, without `system`.
+        temperature: Of the queries, 0 or more. The paper: 1.0, in its released sets up to 1.25.
+        top_p: Of the queries, in (0, 1].
+        query_tokens: Longest query in tokens; one that reaches it is dropped.
+        response_tokens: Longest answer in tokens; one that reaches it is dropped.
+        tag_tokens: Longest reply of a tagger in tokens.
+        early_stopping: Whether a query ends at its first newline. The paper's code stops there, as some LMs go on to
+            answer; it cuts code, tables and letters to stumps.
+        stop_words: Further stop strings of the first query, such as the role word `assistant` of the paper's code,
+            which also cuts queries that mention one.
+        sanitize: Whether labels, numbering, markdown and answers are stripped from queries.
+        usable: Whether rows must pass `UsableQuery`.
+        tags: Whether difficulty, quality and category are tagged, an LM call each.
+        min_quality: Lowest quality kept, if tags are on; None keeps all.
+        min_difficulty: Lowest difficulty kept, if tags are on; None keeps all.
+        max_seeking: Largest share of rows that seek information or advice, in (0, 1], if tags are on.
+        embedder: Takes n texts, returns n vectors. With it, near-duplicates are queries within a squared distance of
+            0.05 (`exp/gen_dis.py`); without it, those with a ROUGE-L of 0.7 or more, and funnels say `rouge_novelty`.
+        reward: Takes instruction and response, returns a number. Without it there is no reward and no filter on it.
+        min_reward: Rewards must be above it; -10 in the paper's recipe, for its reward model.
+        safety: Takes instruction and response, returns `safe` or what is wrong. Without it nothing is checked.
+        language: Takes the instruction, returns its language. Without it the field is None.
+        preferences: Whether each query also gets a pair for preference tuning: of `samples` answers at temperature
+            0.8 the best and the worst by `reward`. For one turn.
+        samples: Answers of a pair, 2 or more; the paper: 5.
+        total: Queries sampled in a run without a target; the paper's script: 1,000.
+
+    Raises:
+        ConfigError: An argument is out of range, or two of them exclude each other.
+    """
+
+    roles: ClassVar[Mapping[str, tuple[str, ...]]] = {"judge": ("rate_difficulty", "rate_quality", "classify")}
+    targets: ClassVar[tuple[str, ...]] = ("rate_difficulty", "rate_quality", "classify")
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "practical": {
+            "query_tokens": 192,
+            "response_tokens": 512,
+            "tag_tokens": 256,
+            "early_stopping": False,
+            "stop_words": (),
+            "sanitize": True,
+            "usable": True,
+            "min_quality": "average",
+        },
+        "faithful": {
+            "query_tokens": 2048,
+            "response_tokens": 4096,
+            "tag_tokens": 1024,
+            "early_stopping": True,
+            "stop_words": ("assistant", "Assistant"),
+            "sanitize": False,
+            "usable": False,
+            "min_quality": "good",
+        },
+    }
+
+    def __init__(
+        self,
+        turns: int = 1,
+        system: str | None = None,
+        turn_system: str | None = MULTI_ROUND,
+        prefix: str | None = None,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        query_tokens: int = 192,
+        response_tokens: int = 512,
+        tag_tokens: int = 256,
+        early_stopping: bool = False,
+        stop_words: Sequence[str] = (),
+        sanitize: bool = True,
+        usable: bool = True,
+        tags: bool = True,
+        min_quality: str | None = "average",
+        min_difficulty: str | None = None,
+        embedder: Callable[[list[str]], Any] | None = None,
+        reward: Callable[[str, str], float] | None = None,
+        min_reward: float = -10.0,
+        safety: Callable[[str, str], str] | None = None,
+        language: Callable[[str], str] | None = None,
+        preferences: bool = False,
+        samples: int = 5,
+        max_seeking: float = 1.0,
+        total: int = 1000,
+    ) -> None:
+        super().__init__()
+        self.turns, self.system, self.turn_system, self.prefix = turns, system, turn_system, prefix
+        self.temperature, self.top_p = temperature, top_p
+        self.early_stopping, self.stop_words = early_stopping, stop_words
+        self.query_tokens, self.response_tokens, self.tag_tokens = query_tokens, response_tokens, tag_tokens
+        self.sanitize, self.usable, self.tags = sanitize, usable, tags
+        self.min_quality, self.min_difficulty, self.max_seeking = min_quality, min_difficulty, max_seeking
+        self.embedder, self.reward, self.min_reward = embedder, reward, min_reward
+        self.safety, self.language = safety, language
+        self.preferences, self.samples, self.total = preferences, samples, total
+        self._check_arguments()
+        self.query = RawCompletion(temperature=temperature, top_p=top_p, max_tokens=query_tokens)
+        self.respond = Chat(temperature=0.0, max_tokens=response_tokens)
+        self.resample = Chat(temperature=0.8, max_tokens=response_tokens)  # process_po.ipynb
+        self.rate_difficulty = dspy.Predict(RateDifficulty, temperature=0.0, max_tokens=tag_tokens)
+        self.rate_quality = dspy.Predict(RateQuality, temperature=0.0, max_tokens=tag_tokens)
+        self.classify = dspy.Predict(ClassifyQuery, temperature=0.0, max_tokens=tag_tokens)
+        self.filters = tuple(self._filters())
+
+    def plan(self, pool: Pool[MagpieRow]) -> Iterable[Seed]:
+        """Numbered draws, which all ask the same; or the instructions that the user gave."""
+        if pool.seeds is not None:
+            return super().plan(pool)
+        draws = itertools.count() if pool.target is not None else range(self.total) if pool.round == 0 else ()
+        return ({"draw": draw} for draw in draws)
+
+    async def aforward(
+        self, draw: int = 0, instruction: str | None = None, response: str | None = None
+    ) -> dspy.Prediction:
+        """One conversation.
+
+        Args:
+            draw: Tells seeds apart that ask the same.
+            instruction: The first query, given instead of sampled.
+            response: Its answer, given instead of asked for.
+        """
+        if response is not None and instruction is None:
+            raise ConfigError(f"A seed with a `response` needs its `instruction` too, got {response!r} alone.")
+        talk: list[Message] = []
+        raw, rules = instruction or "", ()
+        for turn in range(self.turns):
+            query = instruction if turn == 0 else None
+            if query is None:
+                prefix, stop = await self._user_slot(talk)
+                sampled = await self.query.acall(prefix=prefix, stop=stop)
+                query, fired = sanitize(sampled.text) if self.sanitize else (sampled.text.strip(), ())
+                raw, rules = (raw, rules) if turn else (sampled.text.strip(), fired)
+                if sampled.truncated:
+                    return _lost("query", "truncated", sampled.text, talk)
+            if not query.strip():
+                return _lost("query", "empty", query, talk)
+            talk.append(Message(role="user", content=query))
+            answer = response if turn == 0 else None
+            if answer is None:
+                try:
+                    answer = (await self.respond.acall(messages=talk)).text
+                except ParseError as error:
+                    return dspy.Prediction(rows=[], rejected=[unparsable("respond", error, messages=_plain(talk))])
+                if not answer:
+                    return _lost("respond", "empty", "", talk)
+            talk.append(Message(role="assistant", content=answer))
+        fields, rejected = await self._describe(talk[0].content, talk[1].content)
+        if fields is None:
+            return dspy.Prediction(rows=[], rejected=rejected)
+        row = MagpieRow(
+            instruction=talk[0].content,
+            response=talk[1].content,
+            messages=tuple(talk),
+            raw_instruction=raw if rules else None,
+            sanitized=rules,
+            instruction_length=len(talk[0].content.split()),
+            response_length=len(talk[1].content.split()),
+            **fields,
+        )
+        return dspy.Prediction(rows=[row], rejected=rejected)
+
+    async def _user_slot(self, talk: Sequence[Message]) -> tuple[str, tuple[str, ...]]:
+        """The text that ends where the LM expects the user's next words, and the strings that end those."""
+        if self.prefix is not None:
+            before, after = self.prefix, self.prefix
+        else:
+            system = "\n\n".join(text for text in (self.system, self.turn_system if talk else None) if text)
+            head = [{"role": "system", "content": system}] if system else []
+            turns = [*head, *_plain(talk), {"role": "user", "content": SENTINEL}]
+            before, after = split_at_user_turn(await self.query.template(turns))
+            if system.strip() not in before:
+                raise ConfigError(
+                    "The LM's chat template drops system messages: leave out `system`, and pass `turn_system=None`."
+                )
+        words = () if talk else tuple(self.stop_words)
+        newline = ("\n",) if self.early_stopping else ()
+        return before, (*stop_strings(after), *words, *newline)
+
+    async def _describe(self, query: str, answer: str) -> tuple[dict[str, Any] | None, list[Rejected]]:
+        """Tags, rewards and pair of an exchange as fields of its row (None: there is no row), and what was dropped."""
+        fields: dict[str, Any] = {}
+        content = {"instruction": query, "response": answer}
+        for name in ("rate_difficulty", "rate_quality", "classify") if self.tags else ():
+            try:
+                tags = await getattr(self, name).acall(query=query)
+            except ParseError as error:
+                return None, [unparsable(name, error, **content)]
+            fields.update({field: tags[field] for field in MagpieRow.model_fields if field in tags})
+        if self.tags:
+            others = dict.fromkeys(fields["other_categories"])
+            fields["other_categories"] = tuple(other for other in others if other != fields["category"])
+        if self.reward is not None:
+            fields["reward"] = await asyncio.to_thread(self.reward, query, answer)
+        if self.safety is not None:
+            fields["safety"] = await asyncio.to_thread(self.safety, query, answer)
+        if self.language is not None:
+            fields["language"] = await asyncio.to_thread(self.language, query)
+        if not (self.preferences and self.reward):
+            return fields, []
+        pair, rejected = await self._pair(query, self.reward)
+        if pair is None:
+            return None, [*rejected, Rejected(stage="resample", reason="no_preference", content=content)]
+        return {**fields, **pair}, rejected
+
+    async def _pair(
+        self, query: str, reward: Callable[[str, str], float]
+    ) -> tuple[dict[str, Any] | None, list[Rejected]]:
+        """The best and the worst of several answers; None if no answer is better than another."""
+        scored: list[tuple[float, str]] = []
+        rejected = []
+        for _ in range(self.samples):
+            try:
+                answer = (await self.resample.acall(messages=[Message(role="user", content=query)])).text
+            except ParseError as error:
+                rejected.append(unparsable("resample", error, instruction=query))
+                continue
+            scored.append((await asyncio.to_thread(reward, query, answer), answer))
+        best, worst = max(scored, default=(0.0, "")), min(scored, default=(0.0, ""))
+        if best[0] <= worst[0]:
+            return None, rejected
+        pair = {"chosen": best[1], "chosen_reward": best[0], "rejected": worst[1], "rejected_reward": worst[0]}
+        return pair, rejected
+
+    def _filters(self) -> Iterable[Filter]:
+        yield EndsWith("instruction")
+        if self.usable:
+            yield UsableQuery()
+        if self.tags and self.min_quality is not None:
+            yield LevelAtLeast("quality", self.min_quality)
+        if self.tags and self.min_difficulty is not None:
+            yield LevelAtLeast("difficulty", self.min_difficulty)
+        if self.safety is not None:
+            yield Safe()
+        if self.reward is not None:
+            yield RewardAbove(self.min_reward)
+        yield ExactDuplicate(("instruction",))
+        if self.embedder is not None:
+            yield EmbeddingNovelty("instruction", self.embedder, threshold=0.05)
+        else:
+            yield RougeNovelty("instruction", threshold=0.7)
+        if self.tags and self.max_seeking < 1:
+            yield SeekingShare(self.max_seeking)
+
+    def _check_arguments(self) -> None:
+        for name in ("turns", "query_tokens", "response_tokens", "tag_tokens", "total"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"`{name}` must be at least 1, got {getattr(self, name)!r}.")
+        if self.temperature < 0 or not 0 < self.top_p <= 1:
+            raise ConfigError(
+                f"`temperature` must be 0 or more and `top_p` in (0, 1], got {self.temperature!r} and {self.top_p!r}."
+            )
+        if not 0 < self.max_seeking <= 1:
+            raise ConfigError(f"`max_seeking` must be in (0, 1], got {self.max_seeking!r}.")
+        if self.prefix is not None and (not self.prefix.strip() or self.turns > 1 or self.system):
+            raise ConfigError(
+                f"`prefix` is the text before one user turn and cannot be empty, got {self.prefix!r} with "
+                f"turns={self.turns!r} and system={self.system!r}: write a system message into the prefix, and use an "
+                "LM that tells its chat template for more turns."
+            )
+        if self.preferences and (self.reward is None or self.turns > 1 or self.samples < 2):
+            raise ConfigError(
+                "`preferences` needs `reward`, one turn and 2 or more `samples`, got "
+                f"reward={self.reward!r}, turns={self.turns!r}, samples={self.samples!r}."
+            )
+
+
+def longest(rows: Iterable[MagpieRow], count: int, seed: int = 42) -> list[MagpieRow]:
+    """The rows with the longest responses, shuffled: the last step of the authors' recipe (`data_filter.ipynb`).
+
+    It rewards verbosity, so compare models trained on it by length-controlled measures.
+
+    Args:
+        rows: Rows of a run.
+        count: Rows kept; the authors keep 300,000.
+        seed: Of the shuffle.
+    """
+    chosen = sorted(rows, key=lambda row: len(row.response), reverse=True)[:count]
+    random.Random(seed).shuffle(chosen)
+    return chosen
+
+
+def _plain(talk: Sequence[Message]) -> list[dict[str, str]]:
+    return [{"role": message.role, "content": message.content} for message in talk]
+
+
+def _lost(stage: str, reason: str, text: str, talk: Sequence[Message]) -> dspy.Prediction:
+    content = {"reply": text, "messages": _plain(talk)}
+    return dspy.Prediction(rows=[], rejected=[Rejected(stage=stage, reason=reason, content=content)])

@@ -1,0 +1,132 @@
+"""Signatures of Magpie (Xu et al., 2025, arXiv:2406.08464), its rows, and what its user turns may be told.
+
+The queries themselves have no prompt: an aligned LM writes them when its chat template is given up to the user slot.
+The signatures are the three tags of the paper's analysis; their order of fields, reasons before levels, is that of the
+authors' `exp/str_utils.py`, the words are ours.
+"""
+
+from typing import Literal
+
+import dspy
+
+from synthwright.signatures.rows import InstructionRow, Message
+
+__all__ = [
+    "MULTI_ROUND",
+    "Category",
+    "ClassifyQuery",
+    "Difficulty",
+    "MagpieRow",
+    "Quality",
+    "RateDifficulty",
+    "RateQuality",
+]
+
+Difficulty = Literal["very easy", "easy", "medium", "hard", "very hard"]
+Quality = Literal["very poor", "poor", "average", "good", "excellent"]
+Category = Literal[
+    "information seeking",
+    "reasoning",
+    "planning",
+    "editing",
+    "coding and debugging",
+    "math",
+    "role playing",
+    "data analysis",
+    "creative writing",
+    "advice seeking",
+    "brainstorming",
+    "others",
+]
+
+MULTI_ROUND = (
+    "This is a conversation of several rounds. After each answer the user comes back with a new question or request "
+    "that builds on what was said, in the user's own voice. Every answer is thorough, relevant and useful."
+)
+"""System message of the follow-up user turns. It stands before the conversation while a user turn is sampled, and is
+absent when that turn is answered (the authors' `exp/gen_mt.py`); the words are ours."""
+
+
+class RateDifficulty(dspy.Signature):
+    """Judge how hard a user's query is to answer. Do not answer it.
+
+    First say in one sentence what the user wants, then what one must know to answer, then choose the level: very easy
+    needs no thought, easy common knowledge, medium some training, hard an expert, very hard long work of an expert.
+    A long query is not a hard one.
+    """
+
+    query: str = dspy.InputField()
+    intent: str = dspy.OutputField()
+    knowledge: str = dspy.OutputField()
+    difficulty: Difficulty = dspy.OutputField()
+
+
+class RateQuality(dspy.Signature):
+    """Judge how well a user's query is written: is it clear, specific and coherent? Do not answer it.
+
+    First name its strengths and weaknesses in one sentence, then choose the level: very poor cannot be understood, poor
+    lacks what an answer needs, average leaves something open, good is clear and specific, excellent leaves no question.
+    """
+
+    query: str = dspy.InputField()
+    quality_assessment: str = dspy.OutputField()
+    quality: Quality = dspy.OutputField()
+
+
+class ClassifyQuery(dspy.Signature):
+    """Say what kind of task a user's query is. Do not answer it.
+
+    Choose the one category that fits best, and list the others that fit too, if any.
+    """
+
+    query: str = dspy.InputField()
+    category: Category = dspy.OutputField()
+    other_categories: list[Category] = dspy.OutputField(max_length=11)
+
+
+class MagpieRow(InstructionRow):
+    """A sampled query with its answer. What a run did not ask for is None.
+
+    Attributes:
+        instruction: The query of the first turn.
+        response: Its answer.
+        messages: The whole conversation, one exchange for each turn.
+        raw_instruction: The first query as it was sampled, if sanitising changed it.
+        sanitized: Names of the rules that changed it.
+        intent: What the user wants, by the difficulty tagger.
+        knowledge: What one must know to answer, by the difficulty tagger.
+        difficulty: Tag of the first query.
+        quality_assessment: Strengths and weaknesses, by the quality tagger.
+        quality: Tag of the first query.
+        category: Primary category of the first query.
+        other_categories: Categories that fit too.
+        safety: What the `safety` callable said of the first exchange.
+        language: What the `language` callable said of the first query.
+        reward: What the `reward` callable gave the first exchange.
+        chosen: The best of the resampled answers.
+        rejected: The worst of them.
+        chosen_reward: Reward of `chosen`.
+        rejected_reward: Reward of `rejected`.
+        instruction_length: Words of the first query.
+        response_length: Words of its answer.
+    """
+
+    messages: tuple[Message, ...]
+    raw_instruction: str | None = None
+    sanitized: tuple[str, ...] = ()
+    intent: str | None = None
+    knowledge: str | None = None
+    difficulty: Difficulty | None = None
+    quality_assessment: str | None = None
+    quality: Quality | None = None
+    category: Category | None = None
+    other_categories: tuple[Category, ...] = ()
+    safety: str | None = None
+    language: str | None = None
+    reward: float | None = None
+    chosen: str | None = None
+    rejected: str | None = None
+    chosen_reward: float | None = None
+    rejected_reward: float | None = None
+    instruction_length: int = 0
+    response_length: int = 0
