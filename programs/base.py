@@ -19,7 +19,7 @@ from synthwright.portal import run_coroutine
 from synthwright.programs import prompts
 from synthwright.signatures.rows import Rejected, Row
 
-__all__ = ["Generator", "data_path", "freeze", "get_generator", "list_generators", "read_jsonl", "unparsable"]
+__all__ = ["Frozen", "Generator", "data_path", "freeze", "get_generator", "list_generators", "read_jsonl", "unparsable"]
 
 RowT = TypeVar("RowT", bound=Row)
 ModuleT = TypeVar("ModuleT", bound=dspy.Module)

@@ -17,7 +17,7 @@ from synthwright.programs.targen_files import load_task
 from synthwright.programs.targen_material import Material, folded, listed
 from synthwright.programs.targen_tasks import Task
 from synthwright.signatures.rows import Rejected
-from synthwright.signatures.targen import Contexts, InstanceSeeds, LabelledRow
+from synthwright.signatures.targen import Contexts, InstanceSeeds, LabelledRow, Listing
 
 __all__ = ["TarGEN"]
 
@@ -222,12 +222,15 @@ class TarGEN(Generator[LabelledRow]):
         return dspy.Prediction(rows=[], rejected=rejected, artifacts=[artifact])
 
     def _unfit(self, text: str, context: str) -> str | None:
-        """Why a text cannot be an instance seed: its length, a copy of the context, or a check on the field alone."""
+        """Why a text cannot be an instance seed: its length, a copy of the prompt, or a check on the field alone."""
         fewest, most = self.task.seed_words
         if not fewest <= len(words(text)) <= most:
             return f"wrong_length: {len(words(text))} words"
         if folded(text) == folded(context):
             return f"restates_context: {context[:60]!r}"
+        shown = (shown for demo in self.instances.demos for shown in Listing.model_validate(demo["texts"]).root)
+        if folded(text) in map(folded, shown):
+            return f"copies_demonstration: {text[:60]!r}"
         return problem(self.task.checks, {self.task.seed_field: text})
 
     async def _make_row(self, context: str, seed: str, label: str, variant: int) -> dspy.Prediction:

@@ -389,15 +389,17 @@ def test_unreadable_instance_seeds_end_the_run(tmp_path):
 
 
 def test_instance_seeds_of_the_wrong_kind_are_dropped_with_the_reason():
-    texts = ["a harbour in the cold morning fog", "Short.", "The owner sold the harbour on Monday."]
+    shown = load_task("rte").labels[0].illustrations[0].fields["premise"]
+    texts = ["a harbour in the cold morning fog", "Short.", shown, "The owner sold the harbour on Monday."]
     lm = scripted(instances={"texts": texts})
     seed = {"step": "instances", "context": "A harbour in the cold  morning fog.", "round": 1, "kept": 0}
-    made = one_row(TarGEN(instances_per_context=3), lm, **seed)
+    made = one_row(TarGEN(instances_per_context=4), lm, **seed)
     assert [(r.stage, r.reason) for r in made.rejected] == [
         ("instances", "restates_context"),
         ("instances", "wrong_length"),
+        ("instances", "copies_demonstration"),
     ]
-    assert made.artifacts[0].seeds == (texts[2],)
+    assert made.artifacts[0].seeds == (texts[3],)
     assert one_row(TarGEN.preset("faithful"), lm, **seed).artifacts[0].seeds == (texts[0],)
 
 

@@ -28,7 +28,9 @@ def response_schema(signature: type[dspy.Signature]) -> dict[str, Any]:
     Raises:
         pydantic.PydanticInvalidForJsonSchema: A type has no JSON schema.
     """
-    fields: dict[str, Any] = {name: (field.annotation, ...) for name, field in signature.output_fields.items()}
+    fields: dict[str, Any] = {
+        name: (field.rebuild_annotation(), ...) for name, field in signature.output_fields.items()
+    }
     model = create_model("Outputs", __config__=ConfigDict(extra="forbid"), **fields)
     schema = model.model_json_schema()
     for part in (schema, *schema.get("$defs", {}).values()):
