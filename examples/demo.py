@@ -34,7 +34,7 @@ def tune_a_prompt() -> None:
         )
         generator = EvolInstruct(operators=("add_constraints",), rounds=1, answer=False, judge=False)
         with ProgressView() as view:
-            sw.optimize(generator, budget=240, out=report.parent, progress=view)
+            sw.optimize(generator, budget=130, draws=1, out=report.parent, progress=view)
     console.print(report.read_text(encoding="utf-8"), markup=False)
     console.print(
         f"Use it: synthwright generate evol-instruct --prompts {report.parent / 'prompts.json'}", soft_wrap=True

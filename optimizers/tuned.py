@@ -60,7 +60,7 @@ class Tuned(Generic[RowT]):
         ]
         if self.held_out is not None:
             lines.append(f"  {self.names.get('held_out', 'held-out check')} (not optimized):  {self.held_out}")
-        lines.append(f"  best candidate: {self.best.origin}, {self.draws} draws a seed")
+        lines.append(f"  best candidate: {self.best.origin}; draws a seed: {self.draws}")
         for name, difference in self.prompt_diffs().items():
             lines += [f"  prompt of {name}:", *("    " + line for line in difference)]
         return "\n".join(lines)

@@ -229,9 +229,7 @@ class EvolInstruct(Generator[EvolvedRow]):
         if found := rules.scaffold_words(evolved, parent if self.spare_parent_words else ""):
             return "scaffold_words", found
         for name in self.checks:
-            if operator == "broaden" and name in rules.DEPTH_CHECKS:
-                continue
-            if found := rules.CHECKS[name](parent, evolved):
+            if operator in rules.CHECKED.get(name, OPERATORS) and (found := rules.CHECKS[name](parent, evolved)):
                 return name, found
         limit = self.max_data_words if operator == "complicate_input" else self.max_added_words
         added = rules.word_growth(parent, evolved)

@@ -12,8 +12,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 
 __all__ = [
+    "CHECKED",
     "CHECKS",
-    "DEPTH_CHECKS",
     "asks",
     "content_words",
     "data_blocks",
@@ -211,6 +211,11 @@ def input_lost(parent: str, evolved: str) -> str | None:
     return f"{lost[0][:60]!r} is missing" if lost else None
 
 
+def no_data(parent: str, evolved: str) -> str | None:
+    """A question about data that is not there. It is asked of `complicate_input` alone."""
+    return None if set(data_blocks(evolved)) - set(data_blocks(parent)) else "no data attached"
+
+
 def drifted(parent: str, evolved: str) -> str | None:
     """Hardly any content word of the parent is left."""
     wanted = content_words(parent)
@@ -251,14 +256,21 @@ CHECKS: Mapping[str, Callable[[str, str], str | None]] = {
         answered,
         alternatives,
         input_lost,
+        no_data,
         drifted,
         contradiction,
     )
 }
 """Our checks of the evolved text by name, in the order in which they are made."""
 
-DEPTH_CHECKS = frozenset({"input_lost", "drifted", "contradiction"})
-"""Checks that evolution in breadth is spared: it writes a new instruction, which owes nothing to its parent."""
+DEPTH = ("add_constraints", "deepen", "concretize", "add_reasoning", "complicate_input")
+CHECKED: Mapping[str, tuple[str, ...]] = {
+    "input_lost": DEPTH,
+    "drifted": DEPTH,
+    "contradiction": DEPTH,
+    "no_data": ("complicate_input",),
+}
+"""Operators that a check is for, where it is not for all: a new instruction in breadth owes nothing to its parent."""
 
 
 def _first_words(parts: list[str]) -> set[str]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from synthwright.filters.duplicates import rouge_l, rouge_tokens
 
-__all__ = ["CHECKS", "problem", "words"]
+__all__ = ["CHECKS", "problem", "restates", "words"]
 
 COPY = 0.9
 """ROUGE-L F-measure from which a text counts as a restatement of another."""
@@ -33,13 +33,14 @@ def occurrences(part: str, whole: str) -> int:
     return sum(found[i : i + len(wanted)] == wanted for i in range(len(found))) if wanted else 0
 
 
+def restates(text: str, other: str, threshold: float = COPY) -> bool:
+    """Whether a text has the words of another, or a ROUGE-L F-measure of the threshold or more with it."""
+    return words(text) == words(other) or rouge_l(rouge_tokens(text), rouge_tokens(other)) >= threshold
+
+
 def not_a_copy(texts: Sequence[str], label: str) -> str | None:
     """The first text does not restate any of the others."""
-    first = rouge_tokens(texts[0])
-    for other in texts[1:]:
-        if words(texts[0]) == words(other) or rouge_l(first, rouge_tokens(other)) >= COPY:
-            return f"restates: {texts[0][:80]!r}"
-    return None
+    return f"restates: {texts[0][:80]!r}" if any(restates(texts[0], other) for other in texts[1:]) else None
 
 
 def occurs(texts: Sequence[str], label: str) -> str | None:

@@ -83,7 +83,7 @@ class AddReasoning(dspy.Signature):
 
 
 class ComplicateInput(dspy.Signature):
-    """Rewrite the instruction as a question about a short piece of data, and put the data after the question.
+    """Rewrite the instruction as a question about a short piece of data, and put the data after it in a fenced block.
 
     The data is in the given format and is what the answer needs. Keep the subject, with the data that is there. Add
     10 to 20 words beside the data. Write only the new instruction: no answer, and no word about rewriting.

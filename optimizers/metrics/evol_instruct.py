@@ -59,7 +59,7 @@ def evolution(example, pred, trace=None, pred_name=None, pred_trace=None) -> dsp
 
     Terms in [0, 1]: not eliminated; the words added are in the operator's band; it is about the same thing (depth) or
     about another (breadth); it asks instead of answering; the parent's data is all there, and new data where the
-    operator attaches some; it does not repeat itself or speak of the prompt.
+    operator attaches some; it does not repeat itself, copy a demonstration or speak of the prompt.
     Feedback quotes the evolutions that failed; `pred_name` limits it to those of one operator.
     """
     attempts = _attempts(pred)
@@ -114,12 +114,13 @@ def _terms(attempt: Attempt) -> dict[str, float]:
     added = word_growth(parent, evolved)
     low, high, end = BANDS.get(attempt.operator, USUAL_BAND)
     answer = CHECKS["answered"](parent, evolved)
-    scaffold = scaffold_words(evolved, parent)
+    scaffold, copied = scaffold_words(evolved, parent), _copied(attempt)
     terms = {
         f"eliminated ({attempt.failure})": float(not attempt.failure),
         f"{added} words added, {low} to {high} wanted": _in_band(added, low, high, end),
         answer or "asks for nothing": float(answer is None and (asks(evolved) or not asks(parent))),
         f"speaks of the prompt: {scaffold}": float(scaffold is None),
+        f"copies a demonstration: {copied!r}": 0.5 if copied else 1.0,
         "repeats itself": min(1.0, _distinct_pairs(evolved) / (0.4 if attempt.operator == "complicate_input" else 0.8)),
     }
     if attempt.operator == "broaden":
@@ -154,10 +155,15 @@ def _form_failures(attempt: Attempt) -> list[str]:
     sentences = evolved.count(". ") + evolved.count("? ") + evolved.count("\n")
     if attempt.operator != "complicate_input" and sentences > parent.count(". ") + parent.count("\n") + 2:
         failures.append("is no longer one request")
-    copied = (_runs(evolved) - _runs(parent)) & _demonstrated_runs()
-    if copied:
-        failures.append(f"copies a demonstration: {' '.join(min(copied))!r}")
+    if copied := _copied(attempt):
+        failures.append(f"copies a demonstration: {copied!r}")
     return failures
+
+
+def _copied(attempt: Attempt) -> str:
+    """Four words in a row that stand in a shipped demonstration and not in the parent; empty if there are none."""
+    copied = (_runs(attempt.evolved) - _runs(attempt.parent)) & _demonstrated_runs()
+    return " ".join(min(copied)) if copied else ""
 
 
 @cache

@@ -34,6 +34,7 @@ BAD = {
     "words added": "Describe a walk through a forest briefly.",
     "words that say what it is about": "Explain how a lighthouse keeper cleans the lamp, and why he does it at night.",
     "repeats itself": "Describe a walk through a forest and a tree and a tree and a tree and a tree and a tree.",
+    "copies a demonstration": "Describe a walk through a forest at 3,000 metres of altitude without a timer or a map.",
     "speaks of the prompt": "Describe a walk through a forest, as the given prompt says, in ninety short words.",
 }
 

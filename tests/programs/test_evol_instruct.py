@@ -153,7 +153,7 @@ def test_only_the_operators_in_use_are_built():
 
 def test_complicate_input_names_a_data_format_and_shows_one_example_of_each(tmp_path):
     answer = evolved(f"Which day was longest in this table, and how far did I walk on it?\n```sql\n{TABLE}\n```")
-    run, lm = run_of(tmp_path, operators=("complicate_input",), checks=(), answers={"complicate_input": answer})
+    run, lm = run_of(tmp_path, operators=("complicate_input",), answers={"complicate_input": answer})
     assert run.rows[0].instruction.endswith("```")
     call = lm.calls[0]
     assert call.inputs["data_format"] in DATA_FORMATS
@@ -308,6 +308,13 @@ def test_a_concrete_fact_is_not_checked_but_can_be_audited_on_the_row(tmp_path):
     run, _ = run_of(tmp_path, operators=("concretize",), answers={"concretize": evolved(text)})
     assert (run.rows[0].instruction, run.rows[0].parent) == (text, ROOT)
     assert "really exist" in prompt_of("concretize")
+
+
+def test_a_question_about_data_needs_data(tmp_path):
+    text = "Which of these walks through a forest is the longest one?"
+    assert reject_of(tmp_path / "without", text, operator="complicate_input") == "no_data"
+    assert reject_of(tmp_path / "with", f"{text}\n{TABLE}", operator="complicate_input") is None
+    assert reject_of(tmp_path / "other", f"{text} Explain why.", operator="deepen") is None
 
 
 def test_a_constraint_that_contradicts_an_earlier_one_is_rejected(tmp_path):

@@ -390,7 +390,12 @@ def test_unreadable_instance_seeds_end_the_run(tmp_path):
 
 def test_instance_seeds_of_the_wrong_kind_are_dropped_with_the_reason():
     shown = load_task("rte").labels[0].illustrations[0].fields["premise"]
-    texts = ["a harbour in the cold morning fog", "Short.", shown, "The owner sold the harbour on Monday."]
+    texts = [
+        "a harbour in the cold morning fog",
+        "Short.",
+        shown.replace("on Monday ", ""),
+        "The owner sold the harbour on Monday.",
+    ]
     lm = scripted(instances={"texts": texts})
     seed = {"step": "instances", "context": "A harbour in the cold  morning fog.", "round": 1, "kept": 0}
     made = one_row(TarGEN(instances_per_context=4), lm, **seed)
