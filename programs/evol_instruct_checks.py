@@ -216,6 +216,13 @@ def no_data(parent: str, evolved: str) -> str | None:
     return None if set(data_blocks(evolved)) - set(data_blocks(parent)) else "no data attached"
 
 
+def not_new(parent: str, evolved: str) -> str | None:
+    """The whole parent stands in what should be a brand-new instruction. It is asked of `broaden` alone."""
+    words = words_of(parent)
+    held = f" {' '.join(words)} " in f" {' '.join(words_of(evolved))} "
+    return "holds its parent" if words and held else None
+
+
 def drifted(parent: str, evolved: str) -> str | None:
     """Hardly any content word of the parent is left."""
     wanted = content_words(parent)
@@ -257,6 +264,7 @@ CHECKS: Mapping[str, Callable[[str, str], str | None]] = {
         alternatives,
         input_lost,
         no_data,
+        not_new,
         drifted,
         contradiction,
     )
@@ -269,6 +277,7 @@ CHECKED: Mapping[str, tuple[str, ...]] = {
     "drifted": DEPTH,
     "contradiction": DEPTH,
     "no_data": ("complicate_input",),
+    "not_new": ("broaden",),
 }
 """Operators that a check is for, where it is not for all: a new instruction in breadth owes nothing to its parent."""
 

@@ -93,23 +93,31 @@ def test_lm_status_without_weights_says_how_to_get_them(tmp_path):
     assert done.returncode == 3 and "synthwright lm pull" in done.stdout
 
 
+@pytest.fixture
+def questions(tmp_path):
+    """Two questions that the embedded LM answers briefly."""
+    asked = ["What is the capital of France?", "What is the opposite of hot?"]
+    (tmp_path / "seeds.jsonl").write_text("".join(json.dumps({"instruction": text}) + "\n" for text in asked))
+    return ["generate", "magpie", "--seeds", "seeds.jsonl", "--set", "tags=false", "--out", "run", "--json"]
+
+
 @pytest.mark.embedded
-def test_generate_ends_with_one_json_object_and_resumes(tmp_path):
-    command = ["generate", "magpie", "-n", "2", "--out", "run", "--json"]
-    done = run(*command, cwd=tmp_path)
+def test_generate_ends_with_one_json_object_and_resumes(questions, tmp_path):
+    done = run(*questions, "-n", "1", cwd=tmp_path, timeout=300)
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout.splitlines()[-1])
-    assert summary["rows"] == 2 and summary["complete"] and summary["calls"] >= 4 and summary["out"] == "run"
+    assert summary["rows"] == 1 and summary["complete"] and summary["calls"] >= 1 and summary["out"] == "run"
+    assert "Funnel" in done.stdout and "magpie: 1/1" in done.stderr
     lines = (tmp_path / "run" / "rows.jsonl").read_text().splitlines()
-    assert len(lines) == 2 and all(json.loads(line)["instruction"] for line in lines)
-    again = json.loads(run(*command, cwd=tmp_path).stdout.splitlines()[-1])
+    assert [json.loads(line)["instruction"] for line in lines] == ["What is the capital of France?"]
+    again = json.loads(run(*questions, "-n", "1", cwd=tmp_path).stdout.splitlines()[-1])
     assert again["calls"] == summary["calls"] and (tmp_path / "run" / "rows.jsonl").read_text().splitlines() == lines
-    other = run("generate", "magpie", "-n", "2", "--out", "run", "--seed", "7", cwd=tmp_path)
+    other = run(*questions, "-n", "1", "--seed", "7", cwd=tmp_path)
     assert other.returncode == 2 and "seed: there 0, now 7" in other.stderr
 
 
 @pytest.mark.embedded
-def test_a_budget_stops_a_run_with_exit_code_5(tmp_path):
-    done = run("generate", "magpie", "-n", "50", "--out", "run", "--max-calls", "3", "--json", cwd=tmp_path)
+def test_a_budget_stops_a_run_with_exit_code_5(questions, tmp_path):
+    done = run(*questions, "-n", "2", "--max-calls", "1", cwd=tmp_path, timeout=300)
     assert done.returncode == 5, done.stderr
-    assert json.loads(done.stdout.splitlines()[-1])["stopped"] == "the budget of 3 calls is used up"
+    assert json.loads(done.stdout.splitlines()[-1])["stopped"] == "the budget of 1 calls is used up"

@@ -317,6 +317,12 @@ def test_a_question_about_data_needs_data(tmp_path):
     assert reject_of(tmp_path / "other", f"{text} Explain why.", operator="deepen") is None
 
 
+def test_breadth_must_not_hold_its_parent(tmp_path):
+    text = "Describe a walk through a forest, and describe another one through a swamp."
+    assert reject_of(tmp_path / "breadth", text, operator="broaden") == "not_new"
+    assert reject_of(tmp_path / "depth", text) is None
+
+
 def test_a_constraint_that_contradicts_an_earlier_one_is_rejected(tmp_path):
     parent = "Describe a forest in at most 30 words."
     against = "Describe a forest in at most 30 words, with at least fifty trees and at least 100 words."
