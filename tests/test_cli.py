@@ -109,7 +109,7 @@ def test_generate_ends_with_one_json_object_and_resumes(questions, tmp_path):
     assert summary["rows"] == 1 and summary["complete"] and summary["calls"] >= 1 and summary["out"] == "run"
     assert "Funnel" in done.stdout and "magpie: 1/1" in done.stderr
     lines = (tmp_path / "run" / "rows.jsonl").read_text().splitlines()
-    assert [json.loads(line)["instruction"] for line in lines] == ["What is the capital of France?"]
+    assert len(lines) == 1 and json.loads(lines[0])["instruction"].startswith("What is the ")
     again = json.loads(run(*questions, "-n", "1", cwd=tmp_path).stdout.splitlines()[-1])
     assert again["calls"] == summary["calls"] and (tmp_path / "run" / "rows.jsonl").read_text().splitlines() == lines
     other = run(*questions, "-n", "1", "--seed", "7", cwd=tmp_path)
