@@ -12,7 +12,7 @@ from synthwright.filters import ExactDuplicate
 from synthwright.pool import Pool, Seed
 from synthwright.programs import targen_prompts as prompts
 from synthwright.programs.base import Frozen, Generator, unparsable
-from synthwright.programs.targen_checks import problem, restates, words
+from synthwright.programs.targen_checks import occurrences, problem, restates, words
 from synthwright.programs.targen_files import load_task
 from synthwright.programs.targen_material import Material, folded, listed
 from synthwright.programs.targen_tasks import Task
@@ -232,7 +232,7 @@ class TarGEN(Generator[LabelledRow]):
         if folded(text) == folded(context):
             return f"restates_context: {context[:60]!r}"
         shown = (shown for demo in self.instances.demos for shown in Listing.model_validate(demo["texts"]).root)
-        if any(restates(text, other, SHOWN) for other in shown):
+        if any(occurrences(other, text) or restates(text, other, SHOWN) for other in shown):
             return f"copies_demonstration: {text[:60]!r}"
         return problem(self.task.checks, {self.task.seed_field: text})
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from synthwright.filters.duplicates import rouge_l, rouge_tokens
 
-__all__ = ["CHECKS", "problem", "restates", "words"]
+__all__ = ["CHECKS", "occurrences", "problem", "restates", "words"]
 
 COPY = 0.9
 """ROUGE-L F-measure from which a text counts as a restatement of another."""

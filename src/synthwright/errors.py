@@ -9,6 +9,7 @@ SynthwrightError
 ├── ModelFileError            the weights of the embedded LM are missing or damaged
 ├── StoreError                the run directory cannot be read or written
 ├── UnusableLMError           the LM cannot be reached, or nothing it returns can be used
+├── ProgramError              the generator's own code raises, seed after seed; the error is the cause
 ├── TruncatedResponseError    one reply hit its token limit                      (also a dspy LMError)
 └── BudgetExhaustedError      a call would exceed the budget of the run          (also a dspy LMError)
 ```
@@ -27,6 +28,7 @@ __all__ = [
     "MissingExtraError",
     "ModelFileError",
     "ParseError",
+    "ProgramError",
     "RunMismatchError",
     "StoreError",
     "SynthwrightError",
@@ -70,6 +72,10 @@ class StoreError(SynthwrightError):
 
 class UnusableLMError(SynthwrightError):
     """The LM cannot be reached, or nothing that it returns can be used. What was made before is kept."""
+
+
+class ProgramError(SynthwrightError):
+    """The generator's own code raised for seed after seed; the last error is the cause. What was made is kept."""
 
 
 class TruncatedResponseError(SynthwrightError, LMError):

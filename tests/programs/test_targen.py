@@ -408,6 +408,13 @@ def test_instance_seeds_of_the_wrong_kind_are_dropped_with_the_reason():
     assert one_row(TarGEN.preset("faithful"), lm, **seed).artifacts[0].seeds == (texts[0],)
 
 
+def test_an_instance_seed_that_begins_with_a_demonstration_is_a_copy_of_it():
+    shown = load_task("rte").labels[0].illustrations[0].fields["premise"]
+    lm = scripted(instances={"texts": [f"{shown} It was a long and quiet night for all the people of the island."]})
+    made = one_row(TarGEN(), lm, step="instances", context="a bay", round=1, kept=0)
+    assert [reject.reason for reject in made.rejected] == ["copies_demonstration"]
+
+
 def test_a_plan_is_a_function_of_the_pool():
     artifacts = [
         Contexts(contexts=("a harbour", "a farm"), draw=0, round=0),

@@ -13,7 +13,7 @@ import dspy
 import pytest
 
 import synthwright as sw
-from synthwright.errors import ConfigError, MissingExtraError, ModelFileError, StoreError, UnusableLMError
+from synthwright.errors import ConfigError, MissingExtraError, ModelFileError, ProgramError, StoreError, UnusableLMError
 from synthwright.filters import ExactDuplicate
 from synthwright.lms.calls import EngineLM
 from synthwright.runs import session
@@ -210,7 +210,7 @@ def test_a_bug_in_forward_stops_the_run_and_shows_where_it_is(tmp_path):
         async def aforward(self, word):
             return dspy.Prediction(rows=[{}["missing"]])
 
-    with pytest.raises(UnusableLMError, match="8 seeds in a row failed, the last with KeyError: 'missing'") as error:
+    with pytest.raises(ProgramError, match="8 seeds in a row failed, the last with KeyError: 'missing'") as error:
         sw.generate(Buggy(), n=9, out=tmp_path, lms=echo)
     trace = error.value.__cause__.__traceback__ if error.value.__cause__ else None
     while trace and trace.tb_next:

@@ -30,6 +30,7 @@ from synthwright.errors import (
     BudgetExhaustedError,
     ConfigError,
     ParseError,
+    ProgramError,
     StoreError,
     SynthwrightError,
     UnusableLMError,
@@ -411,16 +412,16 @@ class Session(Generic[RowT]):
             if self.barren >= BARREN_SEEDS and not self.stop:
                 self.stop = "nothing that the LM returned could be read"
                 models = " or ".join(repr(model) for model in dict.fromkeys(self.provenance.lms.values()))
-                models = " or ".join(map(repr, self.provenance.lms.values()))
                 self.fatal = UnusableLMError(
                     f"Not one reply of the first {self.barren} seeds could be read. The first of them was "
                     f"{self.sample[:300]!r}. Is {models} the right model, and does it "
-                    "instructions? A weak LM needs demonstrations: see `synthwright optimize --help`."
+                    "follow instructions? A weak LM needs demonstrations: see `synthwright optimize --help`."
                 )
 
     def _give_up(self, what: str, outcome: Outcome) -> None:
         self.stop = "every seed fails"
-        self.fatal = UnusableLMError(
+        error = UnusableLMError if isinstance(outcome.exception, dspy.LMError | None) else ProgramError
+        self.fatal = error(
             f"{what}, the last with {outcome.error}\n"
             f"What was made is kept in {str(self.out)!r}; run the same command to go on."
         )
