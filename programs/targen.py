@@ -44,7 +44,7 @@ class TarGEN(Generator[LabelledRow]):
         require_agreement: Whether rows are dropped if the solver gives another label than the final one. Ours.
         checks: Whether the objective checks of the task and a filter of exact copies apply. Ours.
         illustrations: Steps whose prompts show the worked examples of the task file. The official prompts show some
-            in `write`; weak LMs need them in `instances` and `correct` as well.
+            in `write`. `correct` and `instances` can have them too.
         contexts_per_call: Contexts asked for in one call, 1 or more.
         instances_per_context: Instance seeds asked for in one call, 1 or more. The official code asks for 1.
         patience: Calls for contexts or instance seeds without a row kept since, after which the run ends. Ours.
@@ -69,7 +69,7 @@ class TarGEN(Generator[LabelledRow]):
             "solver": False,
             "require_agreement": False,
             "checks": True,
-            "illustrations": ("instances", "write", "correct"),
+            "illustrations": ("write", "correct"),
             "instances_per_context": 2,
         },
     }
@@ -83,7 +83,7 @@ class TarGEN(Generator[LabelledRow]):
         solver: bool = False,
         require_agreement: bool = False,
         checks: bool = True,
-        illustrations: Sequence[str] = ("instances", "write", "correct"),
+        illustrations: Sequence[str] = ("write", "correct"),
         contexts_per_call: int = 8,
         instances_per_context: int = 2,
         patience: int = 50,

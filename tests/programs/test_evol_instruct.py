@@ -527,8 +527,8 @@ async def _acall(generator):
 
 @pytest.mark.embedded
 def test_the_embedded_lm_makes_a_dataset_with_the_defaults(tmp_path, embedded):
-    run = sw.generate(EvolInstruct(), n=2, out=tmp_path, lms=embedded)
-    assert len(run) == 2 and "add_constraints" in run.shipped
+    run = sw.generate(EvolInstruct(), n=1, out=tmp_path, lms=embedded)
+    assert len(run) == 1 and "add_constraints" in run.shipped
     for row in run:
         assert row.instruction != row.parent and row.response and row.operator in OPERATORS and len(row.root_id) == 20
 

@@ -398,7 +398,7 @@ def test_instance_seeds_of_the_wrong_kind_are_dropped_with_the_reason():
     ]
     lm = scripted(instances={"texts": texts})
     seed = {"step": "instances", "context": "A harbour in the cold  morning fog.", "round": 1, "kept": 0}
-    made = one_row(TarGEN(instances_per_context=4), lm, **seed)
+    made = one_row(TarGEN(instances_per_context=4, illustrations=("instances",)), lm, **seed)
     assert [(r.stage, r.reason) for r in made.rejected] == [
         ("instances", "restates_context"),
         ("instances", "wrong_length"),
@@ -411,7 +411,7 @@ def test_instance_seeds_of_the_wrong_kind_are_dropped_with_the_reason():
 def test_an_instance_seed_that_begins_with_a_demonstration_is_a_copy_of_it():
     shown = load_task("rte").labels[0].illustrations[0].fields["premise"]
     lm = scripted(instances={"texts": [f"{shown} It was a long and quiet night for all the people of the island."]})
-    made = one_row(TarGEN(), lm, step="instances", context="a bay", round=1, kept=0)
+    made = one_row(TarGEN(illustrations=("instances",)), lm, step="instances", context="a bay", round=1, kept=0)
     assert [reject.reason for reject in made.rejected] == ["copies_demonstration"]
 
 
@@ -559,7 +559,8 @@ def test_illustrations_are_shown_with_both_verdicts_and_both_labels():
     demos = TarGEN().correct.demos
     verdicts = {(demo["current_label"] == demo["corrected_label"], demo["corrected_label"]) for demo in demos}
     assert len(verdicts) == 4
-    assert TarGEN().instances.demos[0]["texts"] == [TarGEN().write.demos[0]["premise"]]
+    instances = TarGEN(illustrations=("instances",)).instances
+    assert instances.demos[0]["texts"] == [TarGEN().write.demos[0]["premise"]] and not TarGEN().instances.demos
     faithful = TarGEN.preset("faithful").all_predictors()
     assert [name for name, predictor in faithful.items() if predictor.demos] == ["write"]
     with pytest.raises(ConfigError, match=r"no step 'wriet'\. Did you mean 'write'"):
@@ -624,7 +625,7 @@ def test_eight_tasks_are_shipped():
 
 @pytest.mark.parametrize("name", list_tasks())
 def test_a_shipped_task_is_complete(name):
-    task, generator = load_task(name), TarGEN(name)
+    task, generator = load_task(name), TarGEN(name, illustrations=("instances", "write", "correct"))
     assert task.name == name and len(task.labels) >= 2
     for label in task.labels:
         assert label.illustrations
