@@ -14,6 +14,7 @@ _WORDS = re.compile(r"\w+(?:['’]\w+)?")
 _PRONOUNS = {"he": "m", "him": "m", "his": "m", "himself": "m", "she": "f", "her": "f", "hers": "f", "herself": "f"}
 _OTHER_PRONOUNS = {"they", "them", "their", "theirs", "themselves", "it", "its", "itself", "i", "me", "we", "us", "you"}
 
+_JARGON = {"premise", "premises", "hypothesis", "hypotheses", "entailment", "entail", "entails", "entailed"}
 _FUNCTION_WORDS = frozenset(
     "a about after all also an and any are as at be been before but by can did do does for from had has have he her "
     "him his how i if in into is it its more most no not of on one only or other our she so some such than that the "
@@ -96,6 +97,12 @@ def hides_label(texts: Sequence[str], label: str) -> str | None:
     return f"label_leaks: {label!r}" if leaks else None
 
 
+def no_jargon(texts: Sequence[str], label: str) -> str | None:
+    """No text speaks of the example as an example, as in "the premise says"."""
+    found = next((word for text in texts for word in words(text) if word in _JARGON), None)
+    return None if found is None else f"jargon: {found!r}"
+
+
 def has_pronoun(texts: Sequence[str], label: str) -> str | None:
     """Each text has a pronoun of the third person."""
     third = _PRONOUNS.keys() | _OTHER_PRONOUNS - {"i", "me", "we", "us", "you"}
@@ -154,6 +161,7 @@ CHECKS: dict[str, tuple[Check, int, int | None]] = {
     "has_pronoun": (has_pronoun, 1, None),
     "hides_label": (hides_label, 1, None),
     "is_pronoun": (is_pronoun, 1, None),
+    "no_jargon": (no_jargon, 1, None),
     "not_a_copy": (not_a_copy, 2, None),
     "occurs": (occurs, 2, None),
     "occurs_once": (occurs_once, 2, None),

@@ -243,7 +243,7 @@ def test_a_hypothesis_that_restates_the_seed_is_dropped(tmp_path):
 
 
 def test_a_label_word_in_the_text_is_dropped(tmp_path):
-    text = "This visitors' owner is not an entailment on Monday."
+    text = "This visitors' owner is not entailment on Monday, and is entailment."
     run = sw.generate(
         TarGEN(patience=2), n=2, out=tmp_path, lms=scripted(write={"hypothesis": text, "explanation": "e"})
     )
@@ -730,6 +730,7 @@ def test_a_task_that_is_not_there_is_named_with_the_nearest(tmp_path):
         ("has_pronoun", ["The dog ate it."], ["You and I ate."]),
         ("hides_label", ["A fine text."], ["It is bad label."]),
         ("is_pronoun", ["She"], ["the nurse"]),
+        ("no_jargon", ["It rained."], ["The premise says that it rained."]),
         ("not_a_copy", ["A cat sat.", "A dog ran home."], ["A dog ran home", "A dog ran home."]),
         ("occurs", ["it", "The dog", "Then the dog ate it."], ["cat", "The cats ate."]),
         ("occurs_once", ["Ann", "Then Ann left."], ["Ann", "Ann saw Ann."]),
