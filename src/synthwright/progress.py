@@ -121,8 +121,8 @@ def rows_table(rows: list[Row], width: int = 300) -> Table:
             table.add_row("", "")
         content = row.model_dump(mode="json", exclude={"id", "parent_ids", "provenance"}, exclude_none=True)
         for name, value in content.items():
-            if value in ("", [], {}, None, False):
-                continue
+            if value in ("", [], {}, None) or isinstance(value, bool) or name.endswith("_id"):
+                continue  # what a person reads, not what joins rows
             text = " ".join(str(value).split())
             table.add_row(name, escape(text if len(text) <= width else text[: width - 3] + "..."))
     return table
