@@ -68,7 +68,7 @@ class ProgressView:
         now = time.monotonic()
         if now - self._last >= PLAIN_EVERY or getattr(state, "done", False):
             self._last = now
-            self.console.print(f"{label}: {done}{f'/{total}' if total else ''} {note}", highlight=False, markup=False)
+            self.console.print(f"{label}: {note}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _run_note(state: RunProgress) -> str:

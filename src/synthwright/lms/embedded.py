@@ -42,10 +42,9 @@ class EmbeddedEngine:
     elsewhere. Each slot has `context` tokens for prompt and reply.
 
     Cores are used by `replicas` of the server with one thread each, not by threads of one server: threads of
-    llama.cpp wait for each other by spinning, so that on a machine with busy neighbours two threads did not finish in
-    the time of ten idle runs, while single-threaded replicas slow down by their share of the cores and no more. On an
-    idle machine both answer equally many calls a second (`benchmarks/embedded.py`). Replicas share the weights, which
-    are mapped into memory once.
+    llama.cpp wait for each other by spinning. On 2 idle cores both ways answer about equally many calls a second (2.96
+    and 2.81), beside two busy processes the replicas answer twice as many (1.27 and 0.61); see
+    `benchmarks/results/embedded.md`. Replicas share the weights, which are mapped into memory once.
 
     Args:
         path: A GGUF file; None looks in the usual places and fetches the weights if there are none.
