@@ -30,10 +30,11 @@ SIGNATURES: dict[Operator, type[dspy.Signature]] = {
 
 
 class EvolInstruct(Generator[EvolvedRow]):
-    """Each seed is one root instruction; its lineage of `rounds` evolutions grows inside `aforward`.
+    """Evolves instructions round by round into harder and rarer ones, and answers what survives.
 
-    A round draws an operator, evolves the last survivor, drops the result by rule or by the judge's verdict, and
-    answers what is left. What survives is a row and the next parent; after a failed round the parent has another try.
+    Each seed is one root instruction; its lineage of `rounds` evolutions grows inside `aforward`. A round draws an
+    operator, evolves the last survivor, drops the result by rule or by the judge's verdict, and answers what is left.
+    What survives is a row and the next parent; after a failed round the parent has another try.
 
     Source: WizardLM (Xu et al., 2024, arXiv:2304.12244), section 3. The order differs where it costs nothing: the
     text is checked before it is judged and judged before it is answered, so no call is spent on what is dropped.

@@ -26,7 +26,7 @@ SHOWN = 0.7
 
 
 class TarGEN(Generator[LabelledRow]):
-    """Makes a labelled data set for a task that is only described.
+    """Makes a labelled dataset for a task that is only described.
 
     A run makes a pool of contexts, asks for instance seeds in each, and writes one row from each instance seed. Label
     and way of asking are fixed before a row is written, so labels come out by quota; rows that are lost are asked for
