@@ -14,7 +14,7 @@ from synthwright.portal import run_coroutine
 from synthwright.programs.base import Generator, unparsable
 from synthwright.signatures.rows import Rejected, Row
 
-__all__ = ["Draw", "Metric", "Scored", "example_of", "mean", "score_seeds"]
+__all__ = ["Draw", "Metric", "Scored", "example_of", "score_seeds", "seed_key"]
 
 Metric = Callable[..., Any]
 """DSPy's five arguments `(example, pred, trace, pred_name, pred_trace)`; returns a number in [0, 1], or a
@@ -54,11 +54,6 @@ def example_of(record: dspy.Example | dict[str, Any]) -> dspy.Example:
     return dspy.Example(**inputs, **rest).with_inputs(*inputs)
 
 
-def mean(scores: Sequence[float]) -> float:
-    """The arithmetic mean; 0 for an empty sequence."""
-    return sum(scores) / len(scores) if scores else 0.0
-
-
 def score_seeds(
     program: Generator[Any], examples: Sequence[dspy.Example], metric: Metric, *, draws: int, seed: int, limit: int
 ) -> list[Scored]:
@@ -76,7 +71,7 @@ def score_seeds(
         slots = asyncio.Semaphore(limit)
         names = names_of(program)
         tasks = [
-            [asyncio.create_task(_draw(program, e, f"{_key(e)}:{k}", seed, slots, names)) for k in range(draws)]
+            [asyncio.create_task(_draw(program, e, f"{seed_key(e)}:{k}", seed, slots, names)) for k in range(draws)]
             for e in examples
         ]
         try:
@@ -128,5 +123,6 @@ async def _draw(
         return Draw(list(prediction.rows), list(prediction.get("rejected") or []), steps)
 
 
-def _key(example: dspy.Example) -> str:
+def seed_key(example: dspy.Example) -> str:
+    """Identity of a seed: its inputs, whatever their order."""
     return repr(sorted((name, repr(value)) for name, value in example.inputs().items()))

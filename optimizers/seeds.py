@@ -9,7 +9,7 @@ from typing import Any
 import dspy
 
 from synthwright.errors import ConfigError
-from synthwright.optimizers.scoring import Metric, example_of
+from synthwright.optimizers.scoring import Metric, example_of, seed_key
 from synthwright.programs.base import Generator, read_jsonl
 
 __all__ = ["Split", "no_overlap", "shipped_metrics", "shipped_seeds"]
@@ -45,7 +45,7 @@ def no_overlap(split: Split) -> None:
     seen: dict[str, str] = {}
     for name, examples in split.items():
         for example in examples:
-            key = repr(sorted((k, repr(v)) for k, v in example.inputs().items()))
+            key = seed_key(example)
             if seen.setdefault(key, name) != name:
                 raise ConfigError(
                     f"The seed {dict(example.inputs())!r} is in both the {seen[key]}set and the {name}set: what is "
