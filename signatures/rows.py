@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field, model_validator
 
-__all__ = ["InstructionRow", "Message", "Provenance", "Rejected", "Row"]
+__all__ = ["InstructionRow", "Message", "Preference", "Provenance", "Rejected", "Row"]
 
 _NOT_CONTENT = {"id", "parent_ids", "provenance"}
 
@@ -29,6 +29,33 @@ class Provenance(BaseModel):
     prompts: str
     lms: dict[str, str]
     seed: int
+
+
+class Message(BaseModel):
+    """One turn of a conversation."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class Preference(BaseModel):
+    """A better and a worse continuation of one prompt: the form that DPO reads.
+
+    Attributes:
+        prompt: The conversation up to the last user turn.
+        chosen: The better continuation.
+        rejected: The worse continuation.
+        margin: By how much it is better, on the scale of the method; None if the method does not measure it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    prompt: tuple[Message, ...]
+    chosen: tuple[Message, ...]
+    rejected: tuple[Message, ...]
+    margin: float | None = None
 
 
 class Row(BaseModel):
@@ -73,6 +100,21 @@ class Row(BaseModel):
         tail = {name: data.pop(name) for name in ("parent_ids", "provenance")}
         return {"id": data.pop("id"), **data, **tail}
 
+    def to_messages(self) -> list[Message] | None:
+        """The row as a conversation for supervised fine-tuning, or None if it is not one. Subclasses say how."""
+        return None
+
+    def to_prompt(self) -> list[Message] | None:
+        """What a model is asked, for training from rewards; by default the conversation before its last reply."""
+        messages = self.to_messages()
+        while messages and messages[-1].role == "assistant":
+            messages = messages[:-1]
+        return messages or None
+
+    def to_preference(self) -> Preference | None:
+        """The row as a pair of a better and a worse reply, or None if it is not one. Subclasses say how."""
+        return None
+
 
 class Rejected(BaseModel):
     """Something that was made and dropped, and why. Runs keep it beside the rows.
@@ -92,17 +134,11 @@ class Rejected(BaseModel):
     content: dict[str, Any] = Field(default_factory=dict)
 
 
-class Message(BaseModel):
-    """One turn of a conversation."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    role: Literal["system", "user", "assistant"]
-    content: str
-
-
 class InstructionRow(Row):
     """An instruction with its response: the form that supervised fine-tuning reads."""
 
     instruction: str
     response: str
+
+    def to_messages(self) -> list[Message] | None:
+        return [Message(role="user", content=self.instruction), Message(role="assistant", content=self.response)]

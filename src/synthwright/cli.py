@@ -26,6 +26,7 @@ from synthwright.lms import weights
 from synthwright.lms.adapters import type_name
 from synthwright.optimizers.seeds import shipped_metrics, shipped_seeds
 from synthwright.programs.base import Generator, read_jsonl
+from synthwright.programs.fidelity import fidelity_card
 from synthwright.programs.prompts import signature_of
 from synthwright.progress import ProgressView, print_run
 
@@ -93,9 +94,17 @@ def list_methods(as_json: AsJson = False) -> None:
 
 
 @app.command()
-def show(method: Method, preset: Preset = "practical", task: Task = None, set_: SetArguments = None) -> None:
+def show(
+    method: Method,
+    preset: Preset = "practical",
+    task: Task = None,
+    set_: SetArguments = None,
+    fidelity: Annotated[bool, typer.Option(help="Show each step of the paper, its code and tests instead.")] = False,
+) -> None:
     """What a method does: its arguments beside the paper's, its LM roles, its filters and its prompts."""
     cls = sw.get_generator(method)
+    if fidelity:
+        return _show_fidelity(cls)
     generator = _generator(cls, preset, task, set_, None)
     out.print(f"[bold]{cls.__name__}[/bold]  {escape(_summary(cls))}\n")
     columns = {name: cls.preset(name).params() for name in ("faithful", "practical") if name in cls.presets}
@@ -125,6 +134,19 @@ def show(method: Method, preset: Preset = "practical", task: Task = None, set_: 
     if metric is not None and held_out is not None:
         counts = {name: len(examples) for name, examples in shipped_seeds(generator).items()}
         out.print(f"\n[bold]Tuning[/bold]  metric {metric.__name__}, held out {held_out.__name__}, seeds {counts}")
+
+
+def _show_fidelity(cls: type[sw.Generator[Any]]) -> None:
+    card = fidelity_card(cls)
+    out.print(f"[bold]{cls.__name__}[/bold]  {escape(card.source)}\n")
+    for step in card.steps:
+        out.print(f"[bold]{escape(step.step):>3}[/bold]  {escape(step.paper)}")
+        for label, names in (("code", step.code), ("tests", step.tests)):
+            out.print(f"     [dim]{label:<6}{escape(', '.join(names))}[/dim]")
+    out.print("\n[bold]Deviations[/bold]")
+    for deviation in card.deviations:
+        switch = f" [dim]({escape(deviation.argument)})[/dim]" if deviation.argument else ""
+        out.print(f"  {escape(deviation.what)}{switch}\n    {escape(deviation.why)}")
 
 
 @app.command(epilog=EXIT_CODES)

@@ -1,0 +1,1 @@
+"""Handing a dataset on: formats that trainers read."""

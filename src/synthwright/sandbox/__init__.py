@@ -1,0 +1,1 @@
+"""Running model-written Python without trusting it."""
