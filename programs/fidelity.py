@@ -1,4 +1,4 @@
-"""Fidelity cards: each step of a paper, where it is in the code, which tests hold it, and every deviation with its reason.
+"""Fidelity cards: each step of a paper, its place in the code, the tests that hold it, and every deviation.
 
 A card is `programs/data/fidelity/METHOD.yaml`. Its references are names of this package, so a card whose code or test
 is gone fails the tests; the table of presets is read from the class itself.

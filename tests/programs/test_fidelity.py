@@ -39,7 +39,7 @@ def test_every_difference_between_the_presets_has_its_reason(cls):
 def test_a_name_that_is_gone_is_an_error():
     with pytest.raises(ConfigError, match="has no 'walk'"):
         resolve("programs.base.Generator.walk")
-    with pytest.raises(ConfigError, match="no module `synthwright.nowhere`"):
+    with pytest.raises(ConfigError, match=r"no module `synthwright.nowhere`"):
         resolve("nowhere.at_all")
 
 
