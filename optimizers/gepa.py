@@ -13,7 +13,7 @@ from typing import Any, cast
 import dspy
 
 from synthwright.errors import ConfigError, UnusableLMError
-from synthwright.lms.metered import Scope, draw_scope, names_of
+from synthwright.lms.scopes import Scope, draw_scope, names_of
 from synthwright.optimizers.candidates import Candidate, PromptState
 from synthwright.optimizers.scoring import Metric
 from synthwright.programs.base import Generator

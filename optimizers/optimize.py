@@ -10,8 +10,9 @@ import dspy
 
 from synthwright.errors import BudgetExhaustedError, ConfigError, UnusableLMError, did_you_mean
 from synthwright.lms.adapters import default_adapter
+from synthwright.lms.budgets import Budget, Meter, Retry
 from synthwright.lms.calls import EngineLM
-from synthwright.lms.metered import Budget, Meter, Retry, metered
+from synthwright.lms.metered import metered
 from synthwright.optimizers import bootstrap, gepa
 from synthwright.optimizers.candidates import Candidate, PromptState
 from synthwright.optimizers.scoring import Metric, Scored, judge, score_seeds

@@ -9,7 +9,7 @@ from typing import Any
 import dspy
 
 from synthwright.errors import BudgetExhaustedError, ConfigError, ParseError
-from synthwright.lms.metered import Scope, draw_scope, names_of
+from synthwright.lms.scopes import Scope, draw_scope, names_of
 from synthwright.portal import run_coroutine
 from synthwright.programs.base import Generator, unparsable
 from synthwright.signatures.rows import Rejected, Row

@@ -6,6 +6,7 @@ import inspect
 import json
 import pkgutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar, cast, get_args
 
@@ -124,9 +125,13 @@ class Generator(dspy.Module, Generic[RowT]):
     @classmethod
     def seed_fields(cls) -> list[str]:
         """Names of the arguments of `aforward` (or `forward`), which are the fields of a seed."""
-        method = cls.forward if cls.aforward is Generator.aforward else cls.aforward
-        parameters = list(inspect.signature(method).parameters.values())[1:]
+        parameters = cls.seed_signature().parameters.values()
         return [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+
+    @classmethod
+    def seed_signature(cls) -> inspect.Signature:
+        """What one seed gives to `aforward` (or `forward`)."""
+        return _seed_signature(cls.forward if cls.aforward is Generator.aforward else cls.aforward)
 
     def params(self) -> dict[str, Any]:
         """The arguments that this generator was made with, by name.
@@ -290,6 +295,13 @@ def read_jsonl(path: str | Path) -> Iterator[dict[str, Any]]:
 def _defined_in(module: Any) -> list[type[Generator[Any]]]:
     classes = (value for name, value in vars(module).items() if not name.startswith("_") and isinstance(value, type))
     return [cls for cls in classes if issubclass(cls, Generator) and cls.__module__ == module.__name__]
+
+
+@lru_cache(maxsize=256)
+def _seed_signature(method: Any) -> inspect.Signature:
+    signature = inspect.signature(method)
+    parameters = list(signature.parameters.values())[1:]
+    return signature.replace(parameters=parameters, return_annotation=inspect.Signature.empty)
 
 
 def _is_built_in(cls: type) -> bool:

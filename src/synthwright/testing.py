@@ -11,7 +11,7 @@ import dspy
 from dspy.lm15 import Message, Request, Response, Usage
 
 from synthwright.lms.calls import EngineLM, chat_messages, raw_prompt
-from synthwright.lms.metered import names_of
+from synthwright.lms.scopes import names_of
 from synthwright.programs.base import Generator
 
 __all__ = ["Call", "Reply", "ScriptedLM"]

@@ -87,7 +87,7 @@ def test_signatures_that_are_gone_are_forgotten():
     for index in range(5):
         adapter.format(WritePlan.with_instructions(f"Number {index}."), [], INPUTS)
     gc.collect()
-    assert len(adapter._systems) <= 1
+    assert len(adapter._plans) <= 1
 
 
 def test_the_schema_requires_every_field_and_allows_no_other():

@@ -15,8 +15,9 @@ import synthwright as sw
 from synthwright.errors import BudgetExhaustedError, ConfigError, TruncatedResponseError
 from synthwright.lms import Budget, Meter, Price, Retry, Usage
 from synthwright.lms.calls import EngineLM
-from synthwright.lms.metered import Scope, draw_scope, metered, names_of
+from synthwright.lms.metered import metered
 from synthwright.lms.raw import RawCompletion
+from synthwright.lms.scopes import Scope, draw_scope, names_of, request_digest
 from synthwright.testing import Reply, ScriptedLM
 
 
@@ -136,7 +137,8 @@ def test_a_seed_that_was_asked_for_is_left_alone(tmp_path):
 def test_a_seed_is_a_number_that_every_server_takes():
     scope = Scope(0, "0")
     request = Request("m", messages=(Message.user("\ud83d"),))
-    seeds = [scope.draw(request).config.seed for _ in range(200)]
+    digest = request_digest(request)
+    seeds = [scope.sampling_seed(digest, occurrence) for occurrence in range(200)]
     assert len(set(seeds)) == 200 and all(isinstance(seed, int) and 0 <= seed < 2**31 for seed in seeds)
 
 

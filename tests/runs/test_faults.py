@@ -16,7 +16,8 @@ import synthwright as sw
 from synthwright.errors import ConfigError, MissingExtraError, ModelFileError, ProgramError, StoreError, UnusableLMError
 from synthwright.filters import ExactDuplicate
 from synthwright.lms.calls import EngineLM
-from synthwright.runs import session
+from synthwright.runs import watch
+from synthwright.runs.session import Session
 from synthwright.testing import Reply, ScriptedLM
 
 
@@ -145,7 +146,7 @@ def test_truncated_replies_are_rejects_with_what_was_written(tmp_path):
 
 
 def test_a_run_that_keeps_nothing_more_stops_by_itself(tmp_path, monkeypatch):
-    monkeypatch.setattr(session, "PATIENCE", 30)
+    monkeypatch.setattr(watch, "PATIENCE", 30)
     lm = ScriptedLM({"write": lambda inputs: {"riddle": "x"}})
     run = sw.generate(Endless(), n=50, out=tmp_path, lms=lm, filters=[ExactDuplicate(("riddle",))])
     assert len(run) == 1 and len(lm.calls) == 31
@@ -153,7 +154,7 @@ def test_a_run_that_keeps_nothing_more_stops_by_itself(tmp_path, monkeypatch):
 
 
 def test_failed_seeds_do_not_make_a_fruitless_run_look_alive(tmp_path, monkeypatch):
-    monkeypatch.setattr(session, "PATIENCE", 30)
+    monkeypatch.setattr(watch, "PATIENCE", 30)
     lm = ScriptedLM({"write": lambda inputs: down if int(inputs["word"][1:]) % 5 == 0 else {"riddle": "x"}})
     drop = [lambda row: "never good enough"]
     run = sw.generate(Endless(), n=5, out=tmp_path, lms=lm, filters=drop, retry=ONCE)
@@ -161,7 +162,7 @@ def test_failed_seeds_do_not_make_a_fruitless_run_look_alive(tmp_path, monkeypat
 
 
 def test_artifacts_are_progress_although_they_are_not_rows(tmp_path, monkeypatch):
-    monkeypatch.setattr(session, "PATIENCE", 5)
+    monkeypatch.setattr(watch, "PATIENCE", 5)
 
     class Topics(Riddles):
         async def aforward(self, word):
@@ -324,7 +325,7 @@ def test_a_budget_must_be_a_budget(tmp_path):
         sw.generate(Riddles(), seeds=WORDS, out=tmp_path, lms=echo, budget=100)  # pyright: ignore[reportArgumentType]
 
 
-def test_a_seed_cut_off_by_the_budget_is_asked_anew(tmp_path):
+def test_a_seed_cut_off_by_the_budget_goes_on_where_it_was(tmp_path):
     class Pairs(Riddles):
         async def aforward(self, word):
             made = [(await self.write.acall(word=f"{word} {k}")).riddle for k in range(2)]
@@ -334,7 +335,7 @@ def test_a_seed_cut_off_by_the_budget_is_asked_anew(tmp_path):
     assert len(sw.generate(Pairs(), seeds=WORDS[:4], out=tmp_path, lms=lm, budget=sw.Budget(calls=3))) == 2
     run = sw.generate(Pairs(), seeds=WORDS[:4], out=tmp_path, lms=lm)
     assert [row.riddle for row in run] == [f"w{i} {k}" for i in range(4) for k in range(2)]
-    assert run.total_usage.calls == len(lm.calls) == 9
+    assert run.total_usage.calls == len(lm.calls) == 8
 
 
 # Roles
@@ -400,7 +401,7 @@ def test_an_lm_that_no_predictor_calls_is_neither_checked_nor_recorded(tmp_path,
     monkeypatch.setenv("SYNTHWRIGHT_MODEL", str(tmp_path / "none.gguf"))  # the embedded LM could not start
     lm = ScriptedLM({"write": {"riddle": "x"}, "judge": {"good": True}}, concurrency=9)
     roles = {"writer": lm, "judge": lm}
-    assert session.Session(Judged(), lms=roles).limit == 9
+    assert Session(Judged(), lms=roles).limit == 9
     assert len(sw.generate(Judged(), seeds=WORDS[:2], out=tmp_path / "run", lms=roles)) == 2
     with dspy.context(lm=echo):
         assert len(sw.generate(Judged(), seeds=WORDS[:2], out=tmp_path / "run", lms=roles)) == 2

@@ -262,7 +262,7 @@ def test_a_seed_that_was_asked_again_and_not_admitted_is_not_lost(again, tmp_pat
     sw.generate(Riddles(), seeds=WORDS[:2], out=tmp_path, lms=lm, retry=ONCE)
     with Store(tmp_path) as store:
         outcome = Outcome(rows=[Riddle(word="w0", riddle="late")]) if again == "succeeded" else Outcome(error="x")
-        store.finish_seed(0, 0, '{"word": "w0"}', outcome)
+        store.add_seed(0, 0, '{"word": "w0"}', outcome, admitted=False)
     lm = ScriptedLM(answers(write={"riddle": "late"}))
     run = sw.generate(Riddles(), seeds=WORDS[:2], out=tmp_path, lms=lm)
     assert [row.riddle for row in run] == ["a", "late"] and run.complete

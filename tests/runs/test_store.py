@@ -25,7 +25,7 @@ def store(tmp_path):
 
 def filled(store, count):
     for index in range(count):
-        store.finish_seed(index, 0, "{}", Outcome(rows=[Riddle(riddle=f"r{index}")]))
+        store.add_seed(index, 0, "{}", Outcome(rows=[Riddle(riddle=f"r{index}")]), admitted=False)
         store.admit(index, [(0, Riddle(riddle=f"r{index}"))], [], [Topic(topic=f"t{index}")])
 
 
@@ -36,14 +36,14 @@ def test_an_outcome_is_read_back_as_it_was(store):
         artifacts=[Topic(topic="t")],
         seconds=1.5,
     )
-    store.finish_seed(3, 0, '{"word": "w"}', outcome)
+    store.add_seed(3, 0, '{"word": "w"}', outcome, admitted=False)
     assert store.outcome(3) == outcome
     assert store.seed(3) == ('{"word": "w"}', "done", False) and store.seed(4) is None
 
 
 def test_an_admitted_seed_leaves_its_verdicts_and_no_outputs(store):
     rows = [Riddle(riddle="a"), Riddle(riddle="b")]
-    store.finish_seed(0, 0, "{}", Outcome(rows=[*rows]))
+    store.add_seed(0, 0, "{}", Outcome(rows=[*rows]), admitted=False)
     store.admit(0, [(1, rows[1])], [Rejected(stage="length", reason="too_short")], [])
     assert store.seed(0) == ("{}", "done", True) and store.count("outputs") == 0
     assert [row.riddle for row in store.log("rows")] == ["b"]
@@ -53,7 +53,7 @@ def test_an_admitted_seed_leaves_its_verdicts_and_no_outputs(store):
 
 def test_a_transaction_that_fails_leaves_nothing_behind(store):
     filled(store, 1)
-    store.finish_seed(1, 0, "{}", Outcome())
+    store.add_seed(1, 0, "{}", Outcome(), admitted=False)
     with pytest.raises(AttributeError):
         store.admit(1, [(0, Riddle(riddle="x"))], [], [None])
     assert store.count("rows") == 1 and store.seed(1) == ("{}", "done", False)
@@ -86,7 +86,7 @@ def test_rows_stay_in_the_store_and_are_read_in_pages(store):
 def test_a_log_does_not_see_what_comes_later(store):
     filled(store, 2)
     log = store.log("rows")
-    store.finish_seed(9, 0, "{}", Outcome())
+    store.add_seed(9, 0, "{}", Outcome(), admitted=False)
     store.admit(9, [(0, Riddle(riddle="late"))], [], [])
     assert len(log) == 2 and [row.riddle for row in log] == ["r0", "r1"] and len(store.log("rows")) == 3
 
@@ -94,7 +94,7 @@ def test_a_log_does_not_see_what_comes_later(store):
 def test_left_over_are_failed_seeds_and_unadmitted_ones_of_rounds_that_are_over(store):
     store.start_round(0, 0, 0, 0, None)
     for index in range(4):
-        store.finish_seed(index, 0, f'{{"i": {index}}}', Outcome(error="down" if index < 2 else None))
+        store.add_seed(index, 0, f'{{"i": {index}}}', Outcome(error="down" if index < 2 else None), admitted=False)
     store.admit(0, [], [], [])
     store.admit(2, [], [], [])
     assert [index for index, _ in store.left_over()] == [0]
@@ -119,7 +119,7 @@ def test_a_configuration_is_compared_deeply(tmp_path):
 
 def test_half_characters_are_stored_as_escapes(store):
     reject = Rejected(stage="s", reason="r", detail="\ud83d", content={"reply": "\ud83d"})
-    store.finish_seed(0, 0, dump({"word": "\ud83d"}), Outcome(error="\ud83d", rejected=[reject]))
+    store.add_seed(0, 0, dump({"word": "\ud83d"}), Outcome(error="\ud83d", rejected=[reject]), admitted=False)
     assert json.loads(store.seed(0)[0]) == {"word": "\ud83d"}
     assert store.outcome(0).rejected == [reject]
     store.admit(0, [], [reject], [])

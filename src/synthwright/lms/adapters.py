@@ -3,16 +3,20 @@
 Everything of ours that touches DSPy's adapter interface is in this file.
 """
 
+import enum
 import json
 import re
-from typing import Any, cast
+from typing import Any, Literal, cast, get_args, get_origin
 from weakref import WeakKeyDictionary
 
 import dspy
-from dspy.adapters.utils import get_annotation_name
+from dspy.adapters.types.base_type import CUSTOM_TYPE_START_IDENTIFIER
+from dspy.adapters.utils import format_field_value, get_annotation_name
 from dspy.utils.exceptions import AdapterParseError
-from pydantic import ConfigDict, create_model
+from pydantic import ConfigDict, TypeAdapter, create_model
 from pydantic_core import to_jsonable_python
+
+from synthwright.lms.metered import MeteredLM
 
 __all__ = ["AutoAdapter", "SchemaAdapter", "default_adapter", "response_schema"]
 
@@ -39,24 +43,92 @@ def response_schema(signature: type[dspy.Signature]) -> dict[str, Any]:
     return schema
 
 
-class SchemaAdapter(dspy.JSONAdapter):
-    """DSPy's JSON adapter with the prompt unchanged and the costly parts built once per signature.
+class _Plan:
+    """What of a signature's prompts and replies can be known before the call."""
 
-    The system message and the response schema depend on the signature alone, so both are remembered by the signature
-    class; the message also by the instructions, the one part of a signature that DSPy changes in place.
+    def __init__(self, signature: type[dspy.Signature]) -> None:
+        self.inputs = list(signature.input_fields.items())
+        self.outputs = {name: field.annotation for name, field in signature.output_fields.items()}
+        annotations = [field.annotation for field in signature.fields.values()]
+        self.plain = not any(_holds_dspy_type(annotation) for annotation in annotations)
+        self.validators = {
+            name: TypeAdapter(cast(Any, annotation))
+            for name, annotation in self.outputs.items()
+            if self.plain and annotation is not str and get_origin(annotation) is not Literal
+        }
+        self.allowed = {name: get_args(a) for name, a in self.outputs.items() if get_origin(a) is Literal}
+        self.response_format: dict[str, Any] | None = None
+        self.instructions = ""
+        self.system: dict[str, Any] = {}
+        self.requirements = ""
+        self.demos: list[tuple[list[dict[str, Any]], list[dict[str, Any]]]] = []  # demonstrations, their messages
+
+
+class SchemaAdapter(dspy.JSONAdapter):
+    """DSPy's JSON adapter with the prompt unchanged and all that depends on the signature alone built once.
+
+    The system message, the response schema, the type adapters and the messages of demonstrations are remembered by the
+    signature class; the message also by the instructions, the one part of a signature that DSPy changes in place.
+    Signatures with DSPy's own types (images, tools, history) take DSPy's way through.
     """
 
     def __init__(self) -> None:
         super().__init__(use_native_function_calling=False)
-        self._systems: WeakKeyDictionary[Any, tuple[str, str]] = WeakKeyDictionary()
-        self._formats: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
+        self._plans: WeakKeyDictionary[Any, _Plan] = WeakKeyDictionary()
 
-    def format_system_message(self, signature: type[dspy.Signature]) -> str:
-        instructions, message = self._systems.get(signature, (None, ""))
-        if instructions != signature.instructions:
-            message = super().format_system_message(signature)
-            self._systems[signature] = (signature.instructions, message)
-        return message
+    def _plan(self, signature: type[dspy.Signature]) -> _Plan:
+        plan = self._plans.get(signature)
+        if plan is None:
+            plan = self._plans[signature] = _Plan(signature)
+        return plan
+
+    async def acall(
+        self, lm: Any, lm_kwargs: dict[str, Any], signature: Any, demos: list[dict[str, Any]], inputs: dict[str, Any]
+    ) -> list[dict[str, Any]]:
+        """One call. Where nobody listens to the adapter, without the three nested planning scopes of DSPy's."""
+        if not self._plan(signature).plain or not isinstance(lm, MeteredLM) or not lm.unobserved():
+            return await super().acall(lm, lm_kwargs, signature, demos, inputs)
+        self._prepare_response_format(lm, lm_kwargs, signature)
+        outputs = await lm.acall(messages=self.format(signature, demos, inputs), **lm_kwargs)
+        if not all(isinstance(output, str) and output for output in outputs):
+            return self._call_postprocess(signature, signature, outputs, lm, lm_kwargs)
+        return [self.parse(signature, output) for output in outputs]
+
+    def format(self, signature: Any, demos: list[dict[str, Any]], inputs: dict[str, Any]) -> list[dict[str, Any]]:
+        plan = self._plan(signature)
+        content = self._user_message(plan, signature, inputs) if plan.plain else None
+        if content is None:
+            return super().format(signature, demos, inputs)
+        if plan.instructions != signature.instructions or not plan.system:
+            plan.system = {"role": "system", "content": self.format_system_message(signature)}
+            plan.instructions = signature.instructions
+        return [plan.system, *self._demos(plan, signature, demos), {"role": "user", "content": content}]
+
+    def _user_message(self, plan: _Plan, signature: Any, inputs: dict[str, Any]) -> str | None:
+        """The message of DSPy, for text, numbers and lists of text; None for what only DSPy can write."""
+        parts = []
+        for name, field in plan.inputs:
+            if name in inputs:
+                value = inputs[name]
+                if type(value) is str or type(value) is int or type(value) is bool:
+                    parts.append(f"[[ ## {name} ## ]]\n{value}")
+                else:
+                    parts.append(f"[[ ## {name} ## ]]\n{format_field_value(field_info=field, value=value)}")
+        plan.requirements = plan.requirements or self.user_message_output_requirements(signature)
+        content = "\n\n".join([*parts, plan.requirements]).strip()
+        return None if CUSTOM_TYPE_START_IDENTIFIER in content else content
+
+    def _demos(self, plan: _Plan, signature: Any, demos: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The messages of demonstrations, remembered for the last few sets by their content."""
+        if not demos:
+            return []
+        content = [dict(demo) for demo in demos]
+        for known, messages in plan.demos:
+            if known == content:
+                return messages
+        messages = self.format_demos(signature, demos)
+        plan.demos = [(content, messages), *plan.demos[:7]]
+        return messages
 
     def parse(self, signature: type[dspy.Signature], completion: str) -> dict[str, Any]:
         r"""What DSPy reads, unless it holds half of a character: JSON can say `"\ud83d"`, no file and no LM takes it.
@@ -64,7 +136,9 @@ class SchemaAdapter(dspy.JSONAdapter):
         Raises:
             AdapterParseError: The completion does not fit the signature, or its text is not valid Unicode.
         """
-        fields = super().parse(signature, completion)
+        fields = self._read(self._plan(signature), completion)
+        if fields is None:
+            fields = super().parse(signature, completion)
         if "\\u" in completion and _SURROGATE.search(json.dumps(to_jsonable_python(fields), ensure_ascii=False)):
             raise AdapterParseError(
                 adapter_name=type(self).__name__,
@@ -74,19 +148,53 @@ class SchemaAdapter(dspy.JSONAdapter):
             )
         return fields
 
+    def _read(self, plan: _Plan, completion: str) -> dict[str, Any] | None:
+        """The fields of a reply that is exactly what the schema says; None leaves it to DSPy's repairs."""
+        try:
+            found = json.loads(completion)
+        except ValueError:
+            return None
+        if not plan.plain or not isinstance(found, dict) or found.keys() != plan.outputs.keys():
+            return None
+        fields = {}
+        for name, annotation in plan.outputs.items():
+            value = found[name]
+            if annotation is str:
+                value = str(value)
+            elif name in plan.allowed:
+                if value not in plan.allowed[name]:
+                    return None
+            elif isinstance(value, str):
+                return None  # DSPy looks for JSON in text
+            else:
+                try:
+                    value = plan.validators[name].validate_python(value)
+                except ValueError:
+                    return None
+            fields[name] = value
+        return fields
+
     def _prepare_response_format(self, lm: Any, lm_kwargs: dict[str, Any], signature: type[dspy.Signature]) -> None:
         if not lm.supports_response_schema:
             return super()._prepare_response_format(lm, lm_kwargs, signature)
-        if signature not in self._formats:
-            self._formats[signature] = {
+        plan = self._plan(signature)
+        if plan.response_format is None:
+            plan.response_format = {
                 "type": "json_schema",
                 "json_schema": {"name": "outputs", "strict": True, "schema": response_schema(signature)},
             }
-        lm_kwargs["response_format"] = self._formats[signature]
+        lm_kwargs["response_format"] = plan.response_format
         return None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "SchemaAdapter":
         return SchemaAdapter()
+
+
+def _holds_dspy_type(annotation: Any) -> bool:
+    """Whether DSPy treats a field's type in its own way: images, tools, history, reasoning, and the like."""
+    if isinstance(annotation, type) and not get_args(annotation):
+        return issubclass(annotation, (dspy.Type, dspy.History, enum.Enum))
+    return any(_holds_dspy_type(part) for part in get_args(annotation) if not isinstance(part, str))
 
 
 class AutoAdapter(dspy.Adapter):

@@ -1,27 +1,30 @@
-"""One layer around every LM of a run: independent draws, retries, exact usage, hard budgets, truncation."""
+"""One layer around every LM of a run: independent draws, the journal, retries, exact usage, budgets, truncation."""
 
 import asyncio
-import hashlib
 import random
-import threading
 import time
-from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 import dspy
 from dspy import lm15
-from dspy.lm15 import Request, Response
+from dspy.clients._deprecation import adapter_message_call
+from dspy.clients.errors import wrap_error
+from dspy.lm15 import Config, Message, Request, Response, request_from_openai_chat
 from dspy.utils.exceptions import LMRateLimitError, LMServerError, LMTimeoutError, LMTransportError
 
-from synthwright.errors import BudgetExhaustedError, ConfigError, TruncatedResponseError
+from synthwright.errors import ConfigError, TruncatedResponseError
+from synthwright.lms.budgets import Meter, Retry, Usage
 from synthwright.lms.calls import EngineLM, raw_prompt
+from synthwright.lms.journal import Journal, call_key
+from synthwright.lms.scopes import Scope, config_text, current_scope, request_digest, with_seed
 
-__all__ = ["Budget", "Meter", "Price", "Retry", "Scope", "Usage", "draw_scope", "metered", "names_of"]
+__all__ = ["MeteredLM", "metered"]
 
 _RETRYABLE = (
     lm15.RateLimitError,
@@ -33,226 +36,49 @@ _RETRYABLE = (
     LMTimeoutError,
     LMTransportError,
 )
-
-
-@dataclass(frozen=True)
-class Budget:
-    """Hard limits of a run, all optional. The run stops at the first that is reached and can go on with a larger one.
-
-    Attributes:
-        calls: LM calls.
-        tokens: Input plus output tokens, as reported by the LM.
-        usd: Money in US dollars; needs a price for every LM of the run.
-        seconds: Wall time of this process, in seconds.
-    """
-
-    calls: int | None = None
-    tokens: int | None = None
-    usd: float | None = None
-    seconds: float | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("calls", "tokens", "usd", "seconds"):
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise ConfigError(f"`{name}` of a Budget must be positive, got {value!r}.")
-
-
-@dataclass(frozen=True)
-class Price:
-    """What an LM costs, in US dollars for a million tokens."""
-
-    input: float
-    output: float
-
-
-@dataclass(frozen=True)
-class Retry:
-    """How often and how patiently a failed call is repeated.
-
-    Attributes:
-        attempts: Tries in all, 1 or more. Bad requests and authentication errors are never repeated.
-        base: First pause in seconds; it doubles each time, with full jitter, unless the server says how long to wait.
-        cap: Longest pause in seconds.
-    """
-
-    attempts: int = 5
-    base: float = 0.5
-    cap: float = 60.0
-
-
-@dataclass
-class Usage:
-    """What LM calls used: counts of calls and tokens, and US dollars where prices are known."""
-
-    calls: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    usd: float = 0.0
-
-    @property
-    def tokens(self) -> int:
-        """Input plus output tokens."""
-        return self.input_tokens + self.output_tokens
-
-    def add(self, other: "Usage") -> None:
-        """Add another usage to this one, in place."""
-        self.calls += other.calls
-        self.input_tokens += other.input_tokens
-        self.output_tokens += other.output_tokens
-        self.usd += other.usd
-
-
-@dataclass
-class Scope:
-    """One draw of one seed: what makes its samples its own, and what its calls used.
-
-    Attributes:
-        seed: Random seed of the run.
-        key: Identity of the draw within the run, such as the index of the seed.
-        predictors: Names of the program's predictors by the `id` of the object.
-        used: Usage by (role, predictor name).
-    """
-
-    seed: int
-    key: str
-    predictors: Mapping[int, str] = field(default_factory=dict)
-    used: dict[tuple[str, str], Usage] = field(default_factory=dict)
-    _asked: Counter[Any] = field(default_factory=Counter)
-
-    def draw(self, request: Request) -> Request:
-        """The request with a sampling seed of its own.
-
-        The seed is a hash of the run's seed, this scope's key, the request, and how often the same request was made
-        in this scope before: k equal calls are k independent samples, and the same call in the same place of a run
-        is always the same sample.
-        """
-        if request.config.seed is not None:
-            return request
-        content = repr((request.system, request.messages, request.config)).encode("utf-8", "backslashreplace")
-        asked = hashlib.sha256(content).hexdigest()
-        occurrence = next(_TICKETS.get() or self.tickets(asked))
-        digest = hashlib.sha256(f"{self.seed}:{self.key}:{asked}:{occurrence}".encode()).digest()
-        seed = int.from_bytes(digest[:4], "big") >> 1
-        return replace(request, config=replace(request.config, seed=seed))
-
-    def tickets(self, call: Hashable, count: int = 1) -> Iterator[int]:
-        """Numbers for the next `count` samples of a call: how many equal ones were asked for before, and so on."""
-        with _SCOPE_LOCK:
-            first = self._asked[call]
-            self._asked[call] += count
-        return iter(range(first, first + count))
-
-    def book(self, role: str, used: Usage) -> tuple[str, str]:
-        """Add usage to that of the predictor that is calling; returns (role, predictor)."""
-        callers = dspy.settings.caller_modules or []
-        name = next((self.predictors[id(m)] for m in reversed(callers) if id(m) in self.predictors), "")
-        with _SCOPE_LOCK:
-            self.used.setdefault((role, name), Usage()).add(used)
-        return role, name
-
-
-_SCOPE_LOCK = threading.Lock()
-_SCOPE: ContextVar[Scope | None] = ContextVar("synthwright_scope", default=None)
 _TICKETS: ContextVar[Iterator[int] | None] = ContextVar("synthwright_tickets", default=None)
-
-
-@contextmanager
-def draw_scope(scope: Scope) -> Iterator[Scope]:
-    """Make a scope current for the LM calls of this context (threads and tasks started in it included)."""
-    token = _SCOPE.set(scope)
-    try:
-        yield scope
-    finally:
-        _SCOPE.reset(token)
-
-
-class Meter:
-    """Counts the calls of a run and refuses the one that would exceed its budget. Thread-safe.
-
-    Args:
-        budget: The limits; None for no limit.
-        used: What earlier sessions of the same run used; it counts towards the budget.
-        prices: US dollars by model name, for LMs that do not report a cost.
-    """
-
-    def __init__(
-        self, budget: Budget | None = None, used: Usage | None = None, prices: Mapping[str, Price] | None = None
-    ) -> None:
-        self.budget = budget or Budget()
-        self.used = Usage()
-        if used:
-            self.used.add(used)
-        self.prices = dict(prices or {})
-        self.started = time.monotonic()
-        self._lock = threading.Lock()
-        self._in_flight = 0
-        self._not_taken: dict[tuple[str, str], Usage] = {}
-
-    def reserve(self) -> None:
-        """Take leave for one call.
-
-        Raises:
-            BudgetExhaustedError: A limit is reached.
-        """
-        limit = self.budget
-        with self._lock:
-            spent = (
-                ("calls", self.used.calls + self._in_flight, limit.calls),
-                ("tokens", self.used.tokens, limit.tokens),
-                ("usd", self.used.usd, limit.usd),
-                ("seconds", time.monotonic() - self.started, limit.seconds),
-            )
-            for name, value, most in spent:
-                if most is not None and value >= most:
-                    raise BudgetExhaustedError(f"the budget of {most:g} {name} is used up")
-            self._in_flight += 1
-
-    def release(self, used: Usage, caller: tuple[str, str] = ("", "")) -> None:
-        """Give back the leave and book what the call used; a failed call is a call without tokens.
-
-        Args:
-            used: Usage of the call.
-            caller: (role, predictor) to book it under.
-        """
-        with self._lock:
-            self._in_flight -= 1
-            self.used.add(used)
-            self._not_taken.setdefault(caller, Usage()).add(used)
-
-    def take(self) -> dict[tuple[str, str], Usage]:
-        """What was used since the last `take`, by (role, predictor): each call is taken once."""
-        with self._lock:
-            taken, self._not_taken = self._not_taken, {}
-            return taken
-
-    def usage(self, model: str, response: Response) -> Usage:
-        """The usage of one response, priced if a price is known."""
-        reported = response.usage
-        used = Usage(1, reported.input_tokens or 0, reported.output_tokens or 0)
-        if price := self.prices.get(model):
-            used.usd = (used.input_tokens * price.input + used.output_tokens * price.output) / 1e6
-        return used
+_DIRECT = {"temperature", "max_tokens", "top_p", "stop", "presence_penalty", "frequency_penalty", "response_format"}
+"""Arguments of a call that needs nothing else of DSPy than its answer."""
 
 
 class _Metered:
     """What the sync and the asyncio engine share."""
 
-    def __init__(self, lm: dspy.BaseLM, role: str, meter: Meter, retry: Retry) -> None:
-        self.lm, self.role, self.meter, self.retry = lm, role, meter, retry
+    def __init__(self, lm: dspy.BaseLM, role: str, meter: Meter, retry: Retry, journal: Journal | None) -> None:
+        self.lm, self.role, self.meter, self.retry, self.journal = lm, role, meter, retry, journal
         self.supports_response_schema = bool(lm.supports_response_schema)
         self.supports_function_calling = bool(lm.supports_function_calling)
         self.supports_reasoning = bool(lm.supports_reasoning)
         self.supported_params = frozenset(lm.supported_params)
         self.supports_raw = isinstance(lm, EngineLM) and bool(getattr(lm.engine, "supports_raw", False))
+        self.endpoint = _endpoint(lm)
         self._jitter = random.Random()
 
     def template(self, messages: list[dict[str, str]]) -> str:
         """The prompt text that the LM's own chat template makes of messages."""
         return cast(Any, self.lm).engine.template(messages)
 
-    def _pause(self, error: Exception, attempt: int) -> float | None:
-        """Seconds to wait before the next attempt, or None if there is none."""
+    def _prepare(self, request: Request, sampling: str | None = None) -> "_Call":
+        """Draw the call's sampling seed, and find its key in the journal."""
+        scope, tickets = current_scope(), _TICKETS.get()
+        if scope is None and self.journal is None:
+            return _Call(request, "", b"", None, (self.role, ""))
+        digest = request_digest(request, sampling)
+        if scope is not None and request.config.seed is None:
+            request = with_seed(request, scope.sampling_seed(digest, next(tickets or scope.tickets(digest))))
+        key = call_key(request, digest, self.lm.model, self.endpoint) if self.journal is not None else b""
+        return _Call(request, digest, key, scope, scope.caller(self.role) if scope else (self.role, ""))
+
+    def _recall(self, call: "_Call") -> Response | None:
+        """The answer of an earlier, equal call."""
+        if self.journal is None or (response := self.journal.get(call.key)) is None:
+            return None
+        self.meter.recall()
+        return self._whole(call, response)
+
+    def _failed(self, call: "_Call", error: BaseException, attempt: int) -> float | None:
+        """Book a failed attempt; returns seconds to wait before the next one, or None if there is none."""
+        self._book(call, Usage(calls=1))
         if attempt + 1 >= self.retry.attempts or not isinstance(error, _RETRYABLE):
             return None
         asked = getattr(error, "retry_after", None)
@@ -260,18 +86,21 @@ class _Metered:
             return min(max(float(asked), 0.0), self.retry.cap)
         return self._jitter.uniform(0, min(self.retry.cap, self.retry.base * 2**attempt))
 
-    def _request(self, request: Request) -> tuple[Request, Scope | None]:
-        scope = _SCOPE.get()
-        return (scope.draw(request) if scope else request), scope
+    def _answered(self, call: "_Call", response: Response) -> Response:
+        self._book(call, self.meter.usage(self.lm.model, response))
+        if self.journal is not None and len(response.message.parts) == 1:
+            self.journal.put(call.key, call.caller, call.request, call.digest, response)
+        return self._whole(call, response)
 
-    def _book(self, scope: Scope | None, used: Usage) -> None:
-        self.meter.release(used, scope.book(self.role, used) if scope is not None else (self.role, ""))
+    def _book(self, call: "_Call", used: Usage) -> None:
+        self.meter.release(used, call.caller)
+        if call.scope is not None:
+            call.scope.book(call.caller, used)
 
-    def _finish(self, request: Request, response: Response, scope: Scope | None) -> Response:
-        self._book(scope, self.meter.usage(self.lm.model, response))
-        if response.finish_reason == "length" and raw_prompt(request) is None:
+    def _whole(self, call: "_Call", response: Response) -> Response:
+        if response.finish_reason == "length" and raw_prompt(call.request) is None:
             raise TruncatedResponseError(
-                response.message.text or "", max_tokens=request.config.max_tokens, model=self.lm.model
+                response.message.text or "", max_tokens=call.request.config.max_tokens, model=self.lm.model
             )
         return response
 
@@ -289,41 +118,79 @@ class _Metered:
         return self
 
 
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A request on its way, and who makes it."""
+
+    request: Request
+    digest: str
+    key: bytes
+    scope: Scope | None
+    caller: tuple[str, str]
+
+
 class MeteredEngine(_Metered):
     """The sync engine: for optimizers and plain `forward` calls."""
 
     def complete(self, request: Request) -> Response:
-        request, scope = self._request(request)
+        call = self._prepare(request)
+        if (response := self._recall(call)) is not None:
+            return response
         attempt = 0
         while True:
             self.meter.reserve()
             try:
                 if isinstance(self.lm, EngineLM):
-                    response = cast(Any, self.lm.engine).complete(request)
+                    response = cast(Any, self.lm.engine).complete(call.request)
                 else:
-                    bare, options = self._foreign(request)
+                    bare, options = self._foreign(call.request)
                     response = _checked(self.lm(bare, **options), self.lm)
             except BaseException as error:
-                self._book(scope, Usage(calls=1))
-                pause = self._pause(error, attempt) if isinstance(error, Exception) else None
+                pause = self._failed(call, error, attempt)
                 if pause is None:
                     raise
                 time.sleep(pause)
                 attempt += 1
                 continue
-            return self._finish(request, response, scope)
+            return self._answered(call, response)
 
 
 class AsyncMeteredEngine(_Metered):
     """The asyncio engine: for runs. At most `limit` calls are in flight at a time on an event loop."""
 
-    def __init__(self, lm: dspy.BaseLM, role: str, meter: Meter, retry: Retry, limit: int) -> None:
-        super().__init__(lm, role, meter, retry)
+    def __init__(
+        self, lm: dspy.BaseLM, role: str, meter: Meter, retry: Retry, journal: Journal | None, limit: int
+    ) -> None:
+        super().__init__(lm, role, meter, retry, journal)
         self.limit = limit
         self._slots: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+        self._under_way: dict[bytes, asyncio.Future[Response]] = {}
 
-    async def complete(self, request: Request) -> Response:
-        request, scope = self._request(request)
+    async def complete(self, request: Request, sampling: str | None = None) -> Response:
+        """Answer a request.
+
+        Args:
+            request: The request.
+            sampling: Its sampling by `config_text`, if it is at hand.
+        """
+        call = self._prepare(request, sampling)
+        if (response := self._recall(call)) is not None:
+            return response
+        if not call.key:
+            return await self._ask(call)
+        while equal := self._under_way.get(call.key):  # a seed set by the user makes calls equal
+            with suppress(Exception, asyncio.CancelledError):
+                await asyncio.wait([equal])
+            if (response := self._recall(call)) is not None:
+                return response
+        mine = self._under_way[call.key] = asyncio.get_running_loop().create_future()
+        try:
+            return await self._ask(call)
+        finally:
+            del self._under_way[call.key]
+            mine.cancel()
+
+    async def _ask(self, call: _Call) -> Response:
         slots = self._slots.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(self.limit))
         attempt = 0
         while True:
@@ -331,17 +198,16 @@ class AsyncMeteredEngine(_Metered):
                 self.meter.reserve()
                 try:
                     if isinstance(self.lm, EngineLM):
-                        response = await self.lm.async_engine.complete(request)
+                        response = await self.lm.async_engine.complete(call.request)
                     else:
-                        bare, options = self._foreign(request)
+                        bare, options = self._foreign(call.request)
                         response = _checked(await self.lm.acall(bare, **options), self.lm)
                 except BaseException as error:
-                    self._book(scope, Usage(calls=1))
-                    pause = self._pause(error, attempt) if isinstance(error, Exception) else None
+                    pause = self._failed(call, error, attempt)
                     if pause is None:
                         raise
                 else:
-                    return self._finish(request, response, scope)
+                    return self._answered(call, response)
             await asyncio.sleep(pause)
             attempt += 1
 
@@ -350,20 +216,83 @@ class MeteredLM(dspy.LM):
     """The LM that the predictors of a run see: its engines are metered, and equal calls are numbered as they are made.
 
     DSPy prepares a call on a worker thread, so that calls gathered at once reach the engine in any order. Numbered
-    here, before that, the first of them is always the first draw.
+    here, before that, the first of them is always the first draw. Plain calls that nobody observes skip DSPy's
+    preparation, which costs two thread hops and several copies of the request; the request is the same.
     """
+
+    def __init__(self, model: str, engine: MeteredEngine, async_engine: AsyncMeteredEngine, **sampling: Any) -> None:
+        super().__init__(model, engine=engine, async_engine=async_engine, cache=False, num_retries=0, **sampling)
+        self._metered, self._async_metered = engine, async_engine
+        self._configs: dict[Any, tuple[Any, Config, str]] = {}
+
+    @property
+    def supports_response_schema(self) -> bool:
+        return self._metered.supports_response_schema
+
+    @property
+    def supported_params(self) -> Any:
+        return self._metered.supported_params
+
+    def unobserved(self) -> bool:
+        """Whether nobody listens to single calls: no callbacks, history, usage tracking or streams of DSPy."""
+        settings = dspy.settings
+        observed = self.callbacks or settings.callbacks or settings.usage_tracker or settings.send_stream
+        return not observed and bool(settings.disable_history)
 
     def __call__(self, prompt: Any = None, *, messages: Any = None, **options: Any) -> Any:
         with self._numbered(prompt, messages, options):
             return super().__call__(prompt, messages=messages, **options)
 
     async def acall(self, prompt: Any = None, *, messages: Any = None, **options: Any) -> Any:
-        with self._numbered(prompt, messages, options):
-            return await super().acall(prompt, messages=messages, **options)
+        prepared = self._direct(messages, options) if prompt is None and self.unobserved() else None
+        if prepared is None:
+            with self._numbered(prompt, messages, options), adapter_message_call(self, messages):
+                return await super().acall(prompt, messages=messages, **options)
+        try:
+            response = await self._async_metered.complete(*prepared)
+        except Exception as error:
+            wrapped = wrap_error(error, model=self.model)
+            if wrapped is error:
+                raise
+            raise wrapped from error
+        return [response.message.text or ""]
+
+    def _direct(self, messages: Any, options: dict[str, Any]) -> tuple[Request, str] | None:
+        """The request that DSPy would make of a plain call, with its sampling as text; None for any other call."""
+        given = {name: value for name, value in {**self.kwargs, **options}.items() if value is not None}
+        if not messages or not given.keys() <= _DIRECT or not all(isinstance(m.get("content"), str) for m in messages):
+            return None
+        system = messages[0]["content"] if messages[0]["role"] == "system" else None
+        turns = messages[1:] if system is not None else messages
+        if not turns or not system or any(turn["role"] not in ("user", "assistant") for turn in turns):
+            return None
+        try:
+            turns[-1]["content"].encode()
+            config, sampling = self._config(given)
+            said = [_message(turn["role"], turn["content"]) for turn in turns[:-1]]
+        except (TypeError, ValueError):
+            return None  # DSPy has the message for it
+        last = Message(role=turns[-1]["role"], parts=Message.user(turns[-1]["content"]).parts)
+        return Request(self.model, messages=(*said, last), system=system, config=config), sampling
+
+    def _config(self, given: dict[str, Any]) -> tuple[Config, str]:
+        """DSPy's form of sampling arguments, built once for equal ones; schemas are compared by identity."""
+        format_ = given.pop("response_format", None)
+        key = (id(format_), *sorted(given.items()))
+        known = self._configs.get(key)
+        if known is None or known[0] is not format_:
+            body = {"model": self.model, "messages": [{"role": "user", "content": "-"}], **given}
+            if format_ is not None:
+                body["response_format"] = format_
+            config = request_from_openai_chat(body).config
+            if len(self._configs) > 256:
+                self._configs.clear()
+            known = self._configs[key] = (format_, config, config_text(config))
+        return known[1], known[2]
 
     @contextmanager
     def _numbered(self, prompt: Any, messages: Any, options: dict[str, Any]) -> Iterator[None]:
-        scope, tickets = _SCOPE.get(), None
+        scope, tickets = current_scope(), None
         if scope is not None:
             merged = {**self.kwargs, **options}
             count = merged.get("n")
@@ -375,6 +304,18 @@ class MeteredLM(dspy.LM):
             _TICKETS.reset(token)
 
 
+@lru_cache(maxsize=512)
+def _message(role: str, text: str) -> Message:
+    """A turn that recurs in every call of a predictor: one of a demonstration."""
+    return Message(role=cast(Any, role), parts=Message.user(text).parts)
+
+
+def _endpoint(lm: dspy.BaseLM) -> str:
+    """Where an LM is served, without what could be secret: an address is stored only as the hash of a key."""
+    address = getattr(getattr(lm, "engine", None), "endpoint", None) or lm.kwargs.get("api_base") or ""
+    return str(address)
+
+
 def _checked(response: Any, lm: dspy.BaseLM) -> Response:
     if not isinstance(response, Response):
         raise ConfigError(
@@ -384,8 +325,16 @@ def _checked(response: Any, lm: dspy.BaseLM) -> Response:
     return response
 
 
-def metered(lm: dspy.BaseLM, *, role: str, meter: Meter, retry: Retry | None = None, limit: int = 64) -> dspy.LM:
-    """An LM with the same sampling whose calls are drawn, retried, counted and limited.
+def metered(
+    lm: dspy.BaseLM,
+    *,
+    role: str,
+    meter: Meter,
+    retry: Retry | None = None,
+    limit: int = 64,
+    journal: Journal | None = None,
+) -> MeteredLM:
+    """An LM with the same sampling whose calls are drawn, recorded, retried, counted and limited.
 
     Args:
         lm: Any LM of DSPy.
@@ -393,6 +342,7 @@ def metered(lm: dspy.BaseLM, *, role: str, meter: Meter, retry: Retry | None = N
         meter: The counter of the run.
         retry: How failed calls are repeated.
         limit: Calls in flight at a time through the asyncio engine.
+        journal: Where answers are recorded and looked up; None to do neither.
 
     Raises:
         ConfigError: A budget in US dollars is set and nothing is known of this LM's price.
@@ -409,21 +359,10 @@ def metered(lm: dspy.BaseLM, *, role: str, meter: Meter, retry: Retry | None = N
         sampling["max_tokens"] = sampling.pop("max_completion_tokens", None)
     return MeteredLM(
         lm.model,
-        engine=MeteredEngine(lm, role, meter, retry),
-        async_engine=AsyncMeteredEngine(lm, role, meter, retry, limit),
-        cache=False,
-        num_retries=0,
+        MeteredEngine(lm, role, meter, retry, journal),
+        AsyncMeteredEngine(lm, role, meter, retry, journal, limit),
         **sampling,
     )
 
 
 _CONNECTION = {"api_key", "api_base", "base_url", "timeout", "headers", "extra_headers", "api_version", "rollout_id"}
-
-
-def names_of(program: dspy.Module) -> dict[int, str]:
-    """Names of the sub-modules of a program by the `id` of the object, for `Scope.predictors`.
-
-    Predictors go by their name without the `.predict` that `ChainOfThought` adds.
-    """
-    named = ((name, module) for name, module in program.named_sub_modules() if module is not program)
-    return {id(module): name.removeprefix("self.").removesuffix(".predict") for name, module in named}

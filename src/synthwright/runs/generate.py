@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import dspy
 
 from synthwright.filters.base import Filter, RowCheck
-from synthwright.lms.metered import Budget, Price, Retry
+from synthwright.lms.budgets import Budget, Price, Retry
 from synthwright.pool import Seed
 from synthwright.programs.base import Generator
 from synthwright.runs.run import Progress, Run
@@ -36,6 +36,7 @@ def generate(
     budget: Budget | None = None,
     prices: Mapping[str, Price] | None = None,
     retry: Retry | None = None,
+    journal: bool | str | Path = True,
     progress: Callable[[Progress], None] | None = None,
 ) -> Run[RowT]:
     """Run a generator and return its dataset. Call it again with the same arguments to go on where it stopped.
@@ -60,6 +61,9 @@ def generate(
         budget: Hard limits on calls, tokens, money, time.
         prices: US dollars by model name, for a budget in money.
         retry: How failed calls are repeated.
+        journal: Whether every LM call is recorded in the run, so that a seed cut off in the middle goes on there; or
+            the directory of another run, in whose record calls are looked up too, so that a run with other filters
+            does not pay for equal calls again.
         progress: Called after each finished seed.
 
     Raises:
@@ -81,6 +85,7 @@ def generate(
         budget=budget,
         prices=prices,
         retry=retry,
+        journal=journal,
         progress=progress,
     )
     if asyncio._get_running_loop() is None:

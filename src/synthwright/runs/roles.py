@@ -6,8 +6,10 @@ from typing import Any
 import dspy
 
 from synthwright.errors import ConfigError
+from synthwright.lms.budgets import Meter, Retry
 from synthwright.lms.embedded import embedded_lm
-from synthwright.lms.metered import Meter, Retry, metered
+from synthwright.lms.journal import Journal
+from synthwright.lms.metered import MeteredLM, metered
 from synthwright.programs.base import Generator
 
 __all__ = ["assign_lms", "describe", "resolve_lms", "used_roles"]
@@ -57,14 +59,21 @@ def used_roles(generator: Generator[Any]) -> tuple[str, ...]:
 
 
 def assign_lms(
-    generator: Generator[Any], lms: Mapping[str, dspy.BaseLM], meter: Meter, retry: Retry | None, limit: int
-) -> dict[str, dspy.LM]:
+    generator: Generator[Any],
+    lms: Mapping[str, dspy.BaseLM],
+    meter: Meter,
+    retry: Retry | None,
+    limit: int,
+    journal: Journal | None = None,
+) -> dict[str, MeteredLM]:
     """Give every predictor and raw completion of a generator the metered LM of its role, in place.
 
     Returns:
         The metered LMs by role.
     """
-    wrapped = {role: metered(lm, role=role, meter=meter, retry=retry, limit=limit) for role, lm in lms.items()}
+    wrapped = {
+        role: metered(lm, role=role, meter=meter, retry=retry, limit=limit, journal=journal) for role, lm in lms.items()
+    }
     for name, module in _callers(generator):
         module.lm = wrapped[generator.role_of(name)]
     return wrapped

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
-from synthwright.lms.metered import Usage
+from synthwright.lms.budgets import Usage
 from synthwright.runs.funnel import Funnel
 from synthwright.signatures.rows import Rejected, Row
 

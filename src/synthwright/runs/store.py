@@ -16,7 +16,8 @@ from filelock import FileLock, Timeout
 from pydantic_core import to_jsonable_python
 
 from synthwright.errors import RunMismatchError, StoreError
-from synthwright.lms.metered import Usage
+from synthwright.lms.budgets import Usage
+from synthwright.lms.journal import TABLES, Journal
 from synthwright.signatures.rows import Rejected, Row
 
 __all__ = ["DB", "Outcome", "RowLog", "Store", "dump"]
@@ -57,7 +58,6 @@ class Outcome:
         artifacts: Intermediate rows for later rounds.
         error: Why the seed failed, or None.
         exception: The error itself while it is at hand; it is not stored.
-        usage: What its calls used, by (role, predictor).
         seconds: Wall time of the seed.
     """
 
@@ -66,7 +66,6 @@ class Outcome:
     artifacts: list[Row] = field(default_factory=list)
     error: str | None = None
     exception: Exception | None = None
-    usage: dict[tuple[str, str], Usage] = field(default_factory=dict)
     seconds: float = 0.0
 
 
@@ -100,10 +99,11 @@ class Store:
                 try:
                     self._db.execute("PRAGMA journal_mode=WAL")
                     self._db.execute("PRAGMA synchronous=NORMAL")
-                    self._db.executescript(_TABLES)
+                    self._db.executescript(_TABLES + TABLES)
                 except BaseException:
                     self._db.close()
                     raise
+            self._last_seed = self._one("SELECT coalesce(max(seed), -1) FROM seeds")[0]
         except BaseException:
             self._lock.release()
             raise
@@ -174,6 +174,8 @@ class Store:
 
     def seed(self, index: int) -> tuple[str, str, bool] | None:
         """(inputs as JSON, status, whether it is admitted) of a stored seed, or None."""
+        if index > self._last_seed:
+            return None
         found = self._one("SELECT inputs, status, admitted FROM seeds WHERE seed = ?", index)
         return (found[0], found[1], bool(found[2])) if found else None
 
@@ -188,35 +190,37 @@ class Store:
             "OR (NOT admitted AND round IN (SELECT round FROM rounds WHERE done)) ORDER BY seed"
         )
 
-    def finish_seed(self, index: int, round: int, inputs: str, outcome: Outcome) -> None:
-        """Store what a seed gave, in one transaction."""
+    def add_seed(self, index: int, round: int, inputs: str, outcome: Outcome, *, admitted: bool) -> None:
+        """Store a finished seed; what it gave too, unless it is admitted in the same transaction."""
         status = "failed" if outcome.error is not None else "done"
-        outputs = [
-            (index, position, kind, _body(item))
-            for kind, items in (("row", outcome.rows), ("rejected", outcome.rejected), ("artifact", outcome.artifacts))
-            for position, item in enumerate(items)
-        ]
-        with self._transaction():
+        with self.transaction():
             self._run(
-                "INSERT INTO seeds VALUES (?, ?, ?, ?, ?, ?, 0) ON CONFLICT DO UPDATE SET "
-                "status = excluded.status, error = excluded.error, seconds = excluded.seconds, admitted = 0",
-                *(index, round, inputs, status, _text(outcome.error), outcome.seconds),
+                "INSERT INTO seeds VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET status = excluded.status, "
+                "error = excluded.error, seconds = excluded.seconds, admitted = excluded.admitted",
+                *(index, round, inputs, status, _text(outcome.error), outcome.seconds, admitted),
             )
-            self._db.executemany("INSERT OR REPLACE INTO outputs VALUES (?, ?, ?, ?)", outputs)
-            self.add_usage(outcome.usage)
+            if not admitted:
+                self._many(
+                    "INSERT OR REPLACE INTO outputs VALUES (?, ?, ?, ?)",
+                    [
+                        (index, position, kind, _body(item))
+                        for kind, items in _kinds(outcome)
+                        for position, item in enumerate(items)
+                    ],
+                )
+        self._last_seed = max(self._last_seed, index)
 
     def add_usage(self, usage: Mapping[tuple[str, str], Usage]) -> None:
         """Add to the run's usage by role and predictor."""
-        with _sql(self.out):
-            self._db.executemany(
-                "INSERT INTO usage VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
-                "calls = calls + excluded.calls, input_tokens = input_tokens + excluded.input_tokens, "
-                "output_tokens = output_tokens + excluded.output_tokens, usd = usd + excluded.usd",
-                [(*key, u.calls, u.input_tokens, u.output_tokens, u.usd) for key, u in usage.items()],
-            )
+        self._many(
+            "INSERT INTO usage VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
+            "calls = calls + excluded.calls, input_tokens = input_tokens + excluded.input_tokens, "
+            "output_tokens = output_tokens + excluded.output_tokens, usd = usd + excluded.usd",
+            [(*key, u.calls, u.input_tokens, u.output_tokens, u.usd) for key, u in usage.items()],
+        )
 
     def outcome(self, index: int) -> Outcome:
-        """Read back what `finish_seed` stored, without its usage."""
+        """Read back what `add_seed` stored of a seed that is not admitted."""
         error = self._one("SELECT error, seconds FROM seeds WHERE seed = ?", index)
         outcome = Outcome(error=error[0] if error else None, seconds=error[1] if error else 0.0)
         query = "SELECT kind, body FROM outputs WHERE seed = ? ORDER BY kind, position"
@@ -233,23 +237,42 @@ class Store:
         kept: Sequence[tuple[int, Row]],
         rejected: Sequence[Rejected],
         artifacts: Sequence[Row],
+        *,
+        stored: bool = True,
     ) -> None:
-        """Record what became of a seed's output: the rows kept (by their position), the rejects, the artifacts."""
-        with self._transaction():
-            self._db.executemany(
+        """Record what became of a seed's output.
+
+        Args:
+            index: The seed.
+            kept: Rows kept, by their position.
+            rejected: What was dropped.
+            artifacts: Intermediate rows.
+            stored: Whether the output is in the store, where it is not needed any more.
+        """
+        with self.transaction():
+            self._many(
                 "INSERT INTO rows (seed, position, id, body) VALUES (?, ?, ?, ?)",
                 [(index, position, row.id, _body(row)) for position, row in kept],
             )
-            self._db.executemany(
+            self._many(
                 "INSERT INTO artifacts (seed, class, body) VALUES (?, ?, ?)",
                 [(index, _class_path(type(artifact)), _body(artifact)) for artifact in artifacts],
             )
-            self._db.executemany(
+            self._many(
                 "INSERT INTO rejected VALUES (?, ?, ?, ?, ?)",
                 [(index, r.stage, r.reason, _text(r.detail), _json(r.content)) for r in rejected],
             )
-            self._run("UPDATE seeds SET admitted = 1 WHERE seed = ?", index)
-            self._run("DELETE FROM outputs WHERE seed = ?", index)
+            if stored:
+                self._run("UPDATE seeds SET admitted = 1 WHERE seed = ?", index)
+                self._run("DELETE FROM outputs WHERE seed = ?", index)
+
+    def journal(self, *, earlier: tuple[Journal, ...] = ()) -> Journal:
+        """The journal of the run's LM calls.
+
+        Args:
+            earlier: Journals of other runs to look into.
+        """
+        return Journal(self._db, earlier=earlier)
 
     # Reading
 
@@ -305,8 +328,17 @@ class Store:
         with _sql(self.out):
             return self._db.execute(query, values).fetchall()
 
+    def _many(self, query: str, records: list[Any]) -> None:
+        if records:
+            with _sql(self.out):
+                self._db.executemany(query, records)
+
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[None]:
+        """All or nothing; one inside another is part of it."""
+        if self._db.in_transaction:
+            yield
+            return
         with _sql(self.out):
             self._db.execute("BEGIN")
             try:
@@ -355,6 +387,10 @@ def dump(value: Any) -> str:
 
 def _text(text: Any) -> Any:
     return text.encode("utf-8", "backslashreplace").decode() if isinstance(text, str) else text
+
+
+def _kinds(outcome: Outcome) -> tuple[tuple[str, Sequence[Any]], ...]:
+    return ("row", outcome.rows), ("rejected", outcome.rejected), ("artifact", outcome.artifacts)
 
 
 def _body(item: Row | Rejected) -> str:

@@ -1,0 +1,240 @@
+"""The call journal: every answered LM call of a run, so that no call is paid for twice."""
+
+import hashlib
+import json
+import sqlite3
+import threading
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from dspy.lm15 import Message, Request, Response, TokenLogprob, TopLogprob, Usage
+
+from synthwright.errors import StoreError
+
+__all__ = ["Journal", "RecordedCall", "call_key", "open_journal"]
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS texts (text INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS calls (call INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, role TEXT NOT NULL,
+    predictor TEXT NOT NULL, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS journal (bytes INTEGER NOT NULL);
+"""
+
+SHARED = 200
+"""Length in characters from which a turn before the last (a system message, a demonstration) is stored only once."""
+
+
+def call_key(request: Request, digest: str, model: str, endpoint: str) -> bytes:
+    """The key of a call: 16 bytes of a SHA-256 of endpoint, model, request and sampling seed, which holds the draw.
+
+    Args:
+        request: The request as it is sent, with its seed.
+        digest: The request by `request_digest`.
+        model: Name of the model.
+        endpoint: Where it is served; empty for one in this process.
+    """
+    text = f"{endpoint}\0{model}\0{digest}\0{request.config.seed}"
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).digest()[:16]
+
+
+@dataclass(frozen=True)
+class RecordedCall:
+    """One answered call.
+
+    Attributes:
+        role: LM role of the caller.
+        predictor: Name of the predictor, empty outside a program.
+        messages: The request's turns, OpenAI style.
+        digest: The request by `request_digest`, in hex.
+        seed: Sampling seed, or None.
+        response: What the LM answered.
+    """
+
+    role: str
+    predictor: str
+    messages: list[dict[str, str]]
+    digest: str
+    seed: int | None
+    response: Response
+
+
+class Journal:
+    """Answered calls by key, in an SQLite database. Thread-safe; new calls are written by `write`.
+
+    Bodies are compressed; a system message or demonstration is stored once. When the bodies exceed the limit, the
+    oldest tenth is forgotten: a run only needs the calls of seeds that are not finished.
+
+    Args:
+        database: An open connection with autocommit.
+        limit: Most bytes of bodies kept.
+        earlier: Journals of other runs to look into, which are not written.
+    """
+
+    def __init__(
+        self,
+        database: sqlite3.Connection,
+        *,
+        limit: int = 4 << 30,
+        earlier: tuple["Journal", ...] = (),
+    ) -> None:
+        self._db, self.limit, self.earlier = database, limit, earlier
+        self._waiting: dict[bytes, tuple[str, str, Request, str, Response]] = {}
+        self._texts: dict[bytes, int] = {}
+        self._lock = threading.RLock()
+        self._bytes = -1  # not read yet
+
+    def get(self, key: bytes) -> Response | None:
+        """The answer to a call, or None if it was not made before."""
+        with self._lock:
+            if waiting := self._waiting.get(key):
+                return waiting[-1]
+            found = self._db.execute("SELECT body FROM calls WHERE key = ?", (key,)).fetchone()
+        if found:
+            return _response(json.loads(zlib.decompress(found[0])))
+        return next((response for journal in self.earlier if (response := journal.get(key)) is not None), None)
+
+    def put(self, key: bytes, caller: tuple[str, str], request: Request, digest: str, response: Response) -> None:
+        """Take notice of an answered call; it is in the database after the next `write`."""
+        with self._lock:
+            self._waiting[key] = (*caller, request, digest, response)
+
+    def write(self) -> int:
+        """Write what is waiting; returns the number of calls. The caller holds the transaction, if there is one."""
+        with self._lock:
+            if not self._waiting:
+                return 0
+            records = [
+                (key, role, name, self._pack(request, digest, response))
+                for key, (role, name, request, digest, response) in self._waiting.items()
+            ]
+            self._db.executemany(
+                "INSERT OR IGNORE INTO calls (key, role, predictor, body) VALUES (?, ?, ?, ?)", records
+            )
+            self._waiting.clear()
+            self._grow(sum(len(body) for *_, body in records))
+            return len(records)
+
+    def __len__(self) -> int:
+        with self._lock:
+            return self._db.execute("SELECT count(*) FROM calls").fetchone()[0] + len(self._waiting)
+
+    def __iter__(self) -> Iterator[RecordedCall]:
+        """All written calls, oldest first."""
+        with self._lock:
+            texts = {number: zlib.decompress(body).decode() for number, body in self._db.execute(_ALL_TEXTS)}
+        for role, predictor, body in self._db.execute("SELECT role, predictor, body FROM calls ORDER BY call"):
+            data = json.loads(zlib.decompress(body))
+            messages = [{"role": r, "content": texts[t] if isinstance(t, int) else t} for r, t in data["turns"]]
+            yield RecordedCall(role, predictor, messages, data["digest"], data["seed"], _response(data))
+
+    def close(self) -> None:
+        """Close the database; for journals that were opened by path."""
+        for journal in self.earlier:
+            journal.close()
+        self._db.close()
+
+    def _pack(self, request: Request, digest: str, response: Response) -> bytes:
+        turns = [("system", _text(request.system))] if request.system else []
+        turns += [(message.role, message.text or "") for message in request.messages]
+        stored = [(role, self._shared(text) if len(text) >= SHARED else text) for role, text in turns[:-1]]
+        usage = response.usage
+        data = {
+            "turns": [*stored, turns[-1]],
+            "digest": digest,
+            "seed": request.config.seed,
+            "id": response.id,
+            "model": response.model,
+            "text": response.message.text or "",
+            "finish": response.finish_reason,
+            "usage": [usage.input_tokens, usage.output_tokens],
+            "data": response.provider_data,
+        }
+        if response.logprobs:
+            data["logprobs"] = [asdict(token) for token in response.logprobs]
+        return zlib.compress(json.dumps(data, default=repr).encode(), 1)
+
+    def _shared(self, text: str) -> int:
+        """The number under which a text that recurs is stored."""
+        content = text.encode("utf-8", "surrogatepass")
+        digest = hashlib.sha256(content).digest()[:16]
+        if digest not in self._texts:
+            if len(self._texts) > 10_000:
+                self._texts.clear()
+            self._db.execute(
+                "INSERT OR IGNORE INTO texts (digest, body) VALUES (?, ?)", (digest, zlib.compress(content))
+            )
+            found = self._db.execute("SELECT text FROM texts WHERE digest = ?", (digest,)).fetchone()
+            self._texts[digest] = found[0]
+        return self._texts[digest]
+
+    def _grow(self, size: int) -> None:
+        if self._bytes < 0:
+            found = self._db.execute("SELECT bytes FROM journal").fetchone()
+            if found is None:
+                self._db.execute("INSERT INTO journal VALUES (0)")
+            self._bytes = found[0] if found else 0
+        self._bytes += size
+        if self._bytes > self.limit:
+            count = max(1, self._db.execute("SELECT count(*) FROM calls").fetchone()[0] // 10)
+            oldest = "SELECT call FROM calls ORDER BY call LIMIT ?"
+            forgotten = self._db.execute(f"SELECT sum(length(body)) FROM calls WHERE call IN ({oldest})", (count,))
+            self._bytes -= forgotten.fetchone()[0] or 0
+            self._db.execute(f"DELETE FROM calls WHERE call IN ({oldest})", (count,))
+        self._db.execute("UPDATE journal SET bytes = ?", (self._bytes,))
+
+
+_ALL_TEXTS = "SELECT text, body FROM texts"
+
+
+def open_journal(path: str | Path) -> Journal:
+    """The journal of a run, to read.
+
+    Args:
+        path: Directory of the run, or its `run.sqlite`.
+
+    Raises:
+        StoreError: There is no run, or it has no journal.
+    """
+    file = Path(path)
+    file = file / "run.sqlite" if file.is_dir() else file
+    if not file.is_file():
+        raise StoreError(f"There is no run in {str(path)!r}: it has no run.sqlite.")
+    try:
+        database = sqlite3.connect(
+            f"file:{file.absolute()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+        )
+        database.execute("SELECT 1 FROM calls LIMIT 1")
+    except sqlite3.Error as error:
+        raise StoreError(f"Cannot read the call journal of {str(path)!r}: {error}.") from error
+    return Journal(database)
+
+
+def _text(system: Any) -> str:
+    if isinstance(system, str):
+        return system
+    return "".join(getattr(part, "text", "") or "" for part in system)
+
+
+def _response(data: Mapping[str, Any]) -> Response:
+    input_tokens, output_tokens = data["usage"]
+    return Response(
+        id=data["id"],
+        model=data["model"],
+        message=Message.assistant(data["text"]),
+        finish_reason=data["finish"],
+        usage=Usage(input_tokens=input_tokens, output_tokens=output_tokens),
+        logprobs=tuple(_logprob(token) for token in data["logprobs"]) if "logprobs" in data else None,
+        provider_data=data["data"],
+    )
+
+
+def _logprob(data: dict[str, Any]) -> TokenLogprob:
+    top = tuple(TopLogprob(**_tuples(other)) for other in data.pop("top", ()))
+    return TokenLogprob(**_tuples(data), top=top)
+
+
+def _tuples(data: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
