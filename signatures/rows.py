@@ -2,7 +2,9 @@
 
 import hashlib
 import json
-from typing import Any, Literal
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field, model_validator
 
@@ -87,12 +89,19 @@ class Row(BaseModel):
         return {name: value for name, value in data.items() if name != "id"} if isinstance(data, dict) else data
 
     @computed_field
-    @property
+    @cached_property
     def id(self) -> str:
         """First 20 hex digits of the SHA-256 of the content (everything but `parent_ids` and `provenance`)."""
         content = self.model_dump(mode="json", exclude=_NOT_CONTENT)
         canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()[:20]
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Pydantic's copy; one with other content has an id of its own."""
+        twin = super().model_copy(update=update, deep=deep)
+        if not _NOT_CONTENT.issuperset(update or ()):
+            twin.__dict__.pop("id", None)
+        return twin
 
     def record(self) -> dict[str, Any]:
         """The row as JSON-ready data: `id` first, then the content, then `parent_ids` and `provenance`."""

@@ -1,6 +1,5 @@
 """Independent draws: which sample of which seed a call is, and which predictor makes it."""
 
-import copy
 import hashlib
 import json
 import threading
@@ -9,6 +8,7 @@ from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from typing import Any
 
 import dspy
@@ -100,20 +100,41 @@ def request_digest(request: Request, config: str | None = None) -> str:
         request: The request.
         config: Its sampling by `config_text`, if it is at hand.
     """
-    turns = [request.system, *((m.role, m.text if len(m.parts) == 1 else repr(m.parts)) for m in request.messages)]
-    content = json.dumps([turns, config or config_text(request.config)], default=repr)
-    return hashlib.sha256(content.encode("utf-8", "backslashreplace")).hexdigest()
+    digest = hashlib.sha256()
+    turns: list[tuple[str, Any]] = [("system", request.system)] if request.system else []
+    turns += [(message.role, _said(message)) for message in request.messages]
+    for role, text in (*turns, ("config", config or config_text(request.config))):
+        content = (text if isinstance(text, str) else repr(text)).encode("utf-8", "backslashreplace")
+        digest.update(b"%s %d\n%s" % (role.encode(), len(content), content))
+    return digest.hexdigest()
 
 
 def with_seed(request: Request, seed: int) -> Request:
-    """The request with another sampling seed.
-
-    Source: what `dataclasses.replace` gives, without validating the whole request twice more on every call.
-    """
-    config, twin = copy.copy(request.config), copy.copy(request)
+    """The request with another sampling seed: what `dataclasses.replace` gives, without validating it all twice more."""
+    config = _twin(request.config)
     object.__setattr__(config, "seed", seed)
+    twin = _twin(request)
     object.__setattr__(twin, "config", config)
     return twin
+
+
+def _said(message: Any) -> str:
+    parts = message.parts
+    return parts[0].text if len(parts) == 1 and parts[0].type == "text" else repr(parts)
+
+
+def _twin(value: Any) -> Any:
+    """A shallow copy of a frozen dataclass, made by its fields."""
+    cls = type(value)
+    twin = object.__new__(cls)
+    for name in _field_names(cls):
+        object.__setattr__(twin, name, getattr(value, name))
+    return twin
+
+
+@lru_cache(maxsize=16)
+def _field_names(cls: Any) -> tuple[str, ...]:
+    return tuple(f.name for f in fields(cls))
 
 
 def names_of(program: dspy.Module) -> dict[int, str]:
