@@ -80,8 +80,9 @@ def bare_aiohttp(base: str, calls: int, in_flight: int) -> None:
 
 def ours(base: str, calls: int, in_flight: int, workers: int = 1) -> None:
     sys.path.insert(0, str(ROOT / "benchmarks"))
-    import synthwright as sw
     from pairs import Pairs
+
+    import synthwright as sw
 
     lm = sw.openai_lm("stub", base, concurrency=in_flight)
     seeds = [{"topic": f"topic {number}"} for number in range(calls)]

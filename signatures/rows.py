@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field, model_validator
 
@@ -31,6 +31,13 @@ class Provenance(BaseModel):
     prompts: str
     lms: dict[str, str]
     seed: int
+
+
+class _CachedProperty(cached_property):
+    """One without the lock of Python 3.11, so that row classes of a script can be sent to other processes."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _CachedProperty, (self.func,), {"attrname": self.attrname}
 
 
 class Message(BaseModel):
@@ -89,7 +96,7 @@ class Row(BaseModel):
         return {name: value for name, value in data.items() if name != "id"} if isinstance(data, dict) else data
 
     @computed_field
-    @cached_property
+    @_CachedProperty
     def id(self) -> str:
         """First 20 hex digits of the SHA-256 of the content (everything but `parent_ids` and `provenance`)."""
         content = self.model_dump(mode="json", exclude=_NOT_CONTENT)
@@ -100,7 +107,7 @@ class Row(BaseModel):
         """Pydantic's copy; one with other content has an id of its own."""
         twin = super().model_copy(update=update, deep=deep)
         if not _NOT_CONTENT.issuperset(update or ()):
-            twin.__dict__.pop("id", None)
+            cast(dict[str, Any], twin.__dict__).pop("id", None)
         return twin
 
     def record(self) -> dict[str, Any]:

@@ -186,8 +186,8 @@ class SchemaAdapter(dspy.JSONAdapter):
         lm_kwargs["response_format"] = plan.response_format
         return None
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "SchemaAdapter":
-        return SchemaAdapter()
+    def __reduce__(self) -> tuple[Any, ...]:
+        return SchemaAdapter, ()  # copies, in other processes too, build their own plans
 
 
 def _holds_dspy_type(annotation: Any) -> bool:

@@ -2,14 +2,17 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from dspy.lm15 import Response
 
 from synthwright.errors import BudgetExhaustedError, ConfigError
 
-__all__ = ["Budget", "Meter", "Price", "Retry", "Usage"]
+__all__ = ["Budget", "Ledger", "Meter", "Price", "Retry", "SharedLedger", "Usage"]
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,72 @@ class Usage:
         self.usd += other.usd
 
 
+class Ledger:
+    """What a run has used and has in flight, in one place for all who may make calls. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._numbers: Any = [0.0, 0.0, 0.0, 0.0]  # calls, tokens, US dollars, calls in flight
+
+    @contextmanager
+    def _held(self) -> Iterator[Any]:
+        with self._lock:
+            yield self._numbers
+
+    def reserve(self, budget: Budget) -> None:
+        """Count one more call in flight.
+
+        Raises:
+            BudgetExhaustedError: A limit of the budget is reached.
+        """
+        with self._held() as numbers:
+            calls, tokens, usd, in_flight = numbers
+            spent = (
+                ("calls", calls + in_flight, budget.calls),
+                ("tokens", tokens, budget.tokens),
+                ("usd", usd, budget.usd),
+            )
+            for name, value, most in spent:
+                if most is not None and value >= most:
+                    raise BudgetExhaustedError(f"the budget of {most:g} {name} is used up")
+            numbers[3] = in_flight + 1
+
+    def add(self, used: Usage, *, in_flight: int) -> None:
+        """Add what calls used, and to the number of calls in flight."""
+        with self._held() as numbers:
+            numbers[0] += used.calls
+            numbers[1] += used.tokens
+            numbers[2] += used.usd
+            numbers[3] += in_flight
+
+
+class SharedLedger(Ledger):
+    """A ledger for several processes on one machine, in a file that each of them maps into its memory.
+
+    Args:
+        path: The file; it is made if it does not exist.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        import fcntl
+        import mmap
+
+        super().__init__()
+        self._file = open(path, "a+b")
+        self._file.truncate(32)
+        self._numbers = memoryview(mmap.mmap(self._file.fileno(), 32)).cast("d")
+        self._locker = fcntl
+
+    @contextmanager
+    def _held(self) -> Iterator[Any]:
+        with self._lock:
+            self._locker.lockf(self._file, self._locker.LOCK_EX)
+            try:
+                yield self._numbers
+            finally:
+                self._locker.lockf(self._file, self._locker.LOCK_UN)
+
+
 class Meter:
     """Counts the calls of a run and refuses the one that would exceed its budget. Thread-safe.
 
@@ -88,6 +157,7 @@ class Meter:
         used: What earlier sessions of the same run used; it counts towards the budget.
         prices: US dollars by model name, for LMs that do not report a cost.
         changed: Called after each booked call, possibly from another thread.
+        ledger: Where limits are kept; None for one of its own.
 
     Attributes:
         used: What was used so far.
@@ -100,17 +170,19 @@ class Meter:
         used: Usage | None = None,
         prices: Mapping[str, Price] | None = None,
         changed: Callable[[], None] | None = None,
+        ledger: "Ledger | None" = None,
     ) -> None:
         self.budget = budget or Budget()
         self.used = Usage()
+        self.prices, self.changed = dict(prices or {}), changed
+        self.ledger = ledger or Ledger()
+        self.started = time.monotonic()
+        self.recalled = 0
+        self._lock = threading.Lock()
+        self._not_taken: dict[tuple[str, str], Usage] = {}
         if used:
             self.used.add(used)
-        self.prices, self.changed = dict(prices or {}), changed
-        self.started = time.monotonic()
-        self._lock = threading.Lock()
-        self._in_flight = 0
-        self._not_taken: dict[tuple[str, str], Usage] = {}
-        self.recalled = 0
+            self.ledger.add(used, in_flight=0)
 
     def reserve(self) -> None:
         """Take leave for one call.
@@ -118,18 +190,10 @@ class Meter:
         Raises:
             BudgetExhaustedError: A limit is reached.
         """
-        limit = self.budget
-        with self._lock:
-            spent = (
-                ("calls", self.used.calls + self._in_flight, limit.calls),
-                ("tokens", self.used.tokens, limit.tokens),
-                ("usd", self.used.usd, limit.usd),
-                ("seconds", time.monotonic() - self.started, limit.seconds),
-            )
-            for name, value, most in spent:
-                if most is not None and value >= most:
-                    raise BudgetExhaustedError(f"the budget of {most:g} {name} is used up")
-            self._in_flight += 1
+        seconds = self.budget.seconds
+        if seconds is not None and time.monotonic() - self.started >= seconds:
+            raise BudgetExhaustedError(f"the budget of {seconds:g} seconds is used up")
+        self.ledger.reserve(self.budget)
 
     def release(self, used: Usage, caller: tuple[str, str] = ("", "")) -> None:
         """Give back the leave and book what the call used; a failed call is a call without tokens.
@@ -138,10 +202,15 @@ class Meter:
             used: Usage of the call.
             caller: (role, predictor) to book it under.
         """
+        self.ledger.add(used, in_flight=-1)
+        self.book({caller: used})
+
+    def book(self, usage: Mapping[tuple[str, str], Usage]) -> None:
+        """Count what was used by (role, predictor), for calls whose leave was given back elsewhere."""
         with self._lock:
-            self._in_flight -= 1
-            self.used.add(used)
-            self._not_taken.setdefault(caller, Usage()).add(used)
+            for caller, used in usage.items():
+                self.used.add(used)
+                self._not_taken.setdefault(caller, Usage()).add(used)
         if self.changed is not None:
             self.changed()
 

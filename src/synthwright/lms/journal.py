@@ -17,7 +17,7 @@ from synthwright.errors import StoreError
 __all__ = ["Journal", "RecordedCall", "call_key", "open_journal"]
 
 TABLES = """
-CREATE TABLE IF NOT EXISTS texts (text INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS texts (digest TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS calls (call INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, role TEXT NOT NULL,
     predictor TEXT NOT NULL, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS journal (bytes INTEGER NOT NULL);
@@ -38,6 +38,13 @@ def call_key(request: Request, digest: str, model: str, endpoint: str) -> bytes:
     """
     text = f"{endpoint}\0{model}\0{digest}\0{request.config.seed}"
     return hashlib.sha256(text.encode("utf-8", "backslashreplace")).digest()[:16]
+
+
+Record = tuple[bytes, str, str, bytes]
+"""A call as it is stored: key, role, predictor, compressed body."""
+
+Text = tuple[str, bytes]
+"""A text that recurs: its hash, and itself compressed."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +89,7 @@ class Journal:
     ) -> None:
         self._db, self.limit, self.earlier = database, limit, earlier
         self._waiting: dict[bytes, tuple[str, str, Request, str, Response]] = {}
-        self._texts: dict[bytes, int] = {}
+        self._texts: set[str] = set()
         self._lock = threading.RLock()
         self._bytes = -1  # not read yet
 
@@ -101,21 +108,31 @@ class Journal:
         with self._lock:
             self._waiting[key] = (*caller, request, digest, response)
 
-    def write(self) -> int:
-        """Write what is waiting; returns the number of calls. The caller holds the transaction, if there is one."""
+    def write(self) -> None:
+        """Write what is waiting; inside the caller's transaction, if there is one."""
+        self.store(*self.take())
+
+    def take(self) -> tuple[list[Record], list[Text]]:
+        """What is waiting, packed for `store`, which may happen in another process."""
         with self._lock:
-            if not self._waiting:
-                return 0
+            texts: list[Text] = []
             records = [
-                (key, role, name, self._pack(request, digest, response))
+                (key, role, name, self._pack(request, digest, response, texts))
                 for key, (role, name, request, digest, response) in self._waiting.items()
             ]
+            self._waiting.clear()
+            return records, texts
+
+    def store(self, records: list[Record], texts: list[Text]) -> None:
+        """Write packed calls."""
+        if not records:
+            return
+        with self._lock:
+            self._db.executemany("INSERT OR IGNORE INTO texts VALUES (?, ?)", texts)
             self._db.executemany(
                 "INSERT OR IGNORE INTO calls (key, role, predictor, body) VALUES (?, ?, ?, ?)", records
             )
-            self._waiting.clear()
             self._grow(sum(len(body) for *_, body in records))
-            return len(records)
 
     def __len__(self) -> int:
         with self._lock:
@@ -124,10 +141,11 @@ class Journal:
     def __iter__(self) -> Iterator[RecordedCall]:
         """All written calls, oldest first."""
         with self._lock:
-            texts = {number: zlib.decompress(body).decode() for number, body in self._db.execute(_ALL_TEXTS)}
+            found = self._db.execute("SELECT digest, body FROM texts").fetchall()
+        texts = {digest: zlib.decompress(body).decode("utf-8", "surrogatepass") for digest, body in found}
         for role, predictor, body in self._db.execute("SELECT role, predictor, body FROM calls ORDER BY call"):
             data = json.loads(zlib.decompress(body))
-            messages = [{"role": r, "content": texts[t] if isinstance(t, int) else t} for r, t in data["turns"]]
+            messages = [{"role": r, "content": texts[t[0]] if isinstance(t, list) else t} for r, t in data["turns"]]
             yield RecordedCall(role, predictor, messages, data["digest"], data["seed"], _response(data))
 
     def close(self) -> None:
@@ -136,10 +154,10 @@ class Journal:
             journal.close()
         self._db.close()
 
-    def _pack(self, request: Request, digest: str, response: Response) -> bytes:
+    def _pack(self, request: Request, digest: str, response: Response, texts: list[Text]) -> bytes:
         turns = [("system", _text(request.system))] if request.system else []
         turns += [(message.role, message.text or "") for message in request.messages]
-        stored = [(role, self._shared(text) if len(text) >= SHARED else text) for role, text in turns[:-1]]
+        stored = [(role, self._shared(text, texts) if len(text) >= SHARED else text) for role, text in turns[:-1]]
         usage = response.usage
         data = {
             "turns": [*stored, turns[-1]],
@@ -156,19 +174,16 @@ class Journal:
             data["logprobs"] = [asdict(token) for token in response.logprobs]
         return zlib.compress(json.dumps(data, default=repr).encode(), 1)
 
-    def _shared(self, text: str) -> int:
-        """The number under which a text that recurs is stored."""
+    def _shared(self, text: str, texts: list[Text]) -> list[str]:
+        """A text that recurs, by its hash; the text itself is added to `texts` the first time."""
         content = text.encode("utf-8", "surrogatepass")
-        digest = hashlib.sha256(content).digest()[:16]
+        digest = hashlib.sha256(content).hexdigest()[:32]
         if digest not in self._texts:
             if len(self._texts) > 10_000:
                 self._texts.clear()
-            self._db.execute(
-                "INSERT OR IGNORE INTO texts (digest, body) VALUES (?, ?)", (digest, zlib.compress(content))
-            )
-            found = self._db.execute("SELECT text FROM texts WHERE digest = ?", (digest,)).fetchone()
-            self._texts[digest] = found[0]
-        return self._texts[digest]
+            self._texts.add(digest)
+            texts.append((digest, zlib.compress(content)))
+        return [digest]
 
     def _grow(self, size: int) -> None:
         if self._bytes < 0:
@@ -184,9 +199,6 @@ class Journal:
             self._bytes -= forgotten.fetchone()[0] or 0
             self._db.execute(f"DELETE FROM calls WHERE call IN ({oldest})", (count,))
         self._db.execute("UPDATE journal SET bytes = ?", (self._bytes,))
-
-
-_ALL_TEXTS = "SELECT text, body FROM texts"
 
 
 def open_journal(path: str | Path) -> Journal:

@@ -110,7 +110,7 @@ def request_digest(request: Request, config: str | None = None) -> str:
 
 
 def with_seed(request: Request, seed: int) -> Request:
-    """The request with another sampling seed: what `dataclasses.replace` gives, without validating it all twice more."""
+    """The request with another sampling seed: what `dataclasses.replace` gives, without validating all of it again."""
     config = _twin(request.config)
     object.__setattr__(config, "seed", seed)
     twin = _twin(request)

@@ -13,6 +13,7 @@ from synthwright.filters.base import Filter, RowCheck
 from synthwright.lms.budgets import Budget, Price, Retry
 from synthwright.pool import Seed
 from synthwright.programs.base import Generator
+from synthwright.runs.event_loop import new_event_loop
 from synthwright.runs.run import Progress, Run
 from synthwright.runs.session import Session
 from synthwright.signatures.rows import Row
@@ -37,6 +38,7 @@ def generate(
     prices: Mapping[str, Price] | None = None,
     retry: Retry | None = None,
     journal: bool | str | Path = True,
+    workers: int = 1,
     progress: Callable[[Progress], None] | None = None,
 ) -> Run[RowT]:
     """Run a generator and return its dataset. Call it again with the same arguments to go on where it stopped.
@@ -64,6 +66,8 @@ def generate(
         journal: Whether every LM call is recorded in the run, so that a seed cut off in the middle goes on there; or
             the directory of another run, in whose record calls are looked up too, so that a run with other filters
             does not pay for equal calls again.
+        workers: Processes that make the calls; 1 for this one. The rows are the same. More than one pays off when the
+            calls come faster than one processor core can handle them, from about a thousand a second.
         progress: Called after each finished seed.
 
     Raises:
@@ -86,6 +90,7 @@ def generate(
         prices=prices,
         retry=retry,
         journal=journal,
+        workers=workers,
         progress=progress,
     )
     if asyncio._get_running_loop() is None:
@@ -127,14 +132,5 @@ def _run(session: Session[RowT]) -> Run[RowT]:
         asyncio.get_running_loop().set_default_executor(threads)
         return await session.run()
 
-    with asyncio.Runner(loop_factory=_new_event_loop()) as runner:
+    with asyncio.Runner(loop_factory=new_event_loop()) as runner:
         return runner.run(main())
-
-
-def _new_event_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """That of uvloop where it can be had: a fifth less CPU time a call (benchmarks/throughput.py)."""
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.new_event_loop

@@ -1,7 +1,7 @@
 """Which LM serves which role of a generator."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import dspy
 
@@ -12,7 +12,7 @@ from synthwright.lms.journal import Journal
 from synthwright.lms.metered import MeteredLM, metered
 from synthwright.programs.base import Generator
 
-__all__ = ["assign_lms", "describe", "resolve_lms", "used_roles"]
+__all__ = ["assign_lms", "close_engines", "describe", "resolve_lms", "used_roles"]
 
 
 def resolve_lms(
@@ -77,6 +77,14 @@ def assign_lms(
     for name, module in _callers(generator):
         module.lm = wrapped[generator.role_of(name)]
     return wrapped
+
+
+async def close_engines(lms: Mapping[str, dspy.BaseLM]) -> None:
+    """Close the connections that engines hold on the running event loop."""
+    for lm in lms.values():
+        close = getattr(getattr(lm, "async_engine", None), "aclose", None)
+        if callable(close):
+            await cast(Any, close())
 
 
 def _own_lms(generator: Generator[Any], without: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import asyncio
 import copy
 import json
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ import dspy
 from synthwright.errors import ConfigError, StoreError
 from synthwright.filters.base import Filter, RowCheck, as_filter
 from synthwright.lms.adapters import default_adapter
-from synthwright.lms.budgets import Budget, Meter, Price, Retry, Usage
+from synthwright.lms.budgets import Budget, Meter, Price, Retry, SharedLedger, Usage
 from synthwright.lms.calls import EngineLM
 from synthwright.lms.journal import Journal, open_journal
 from synthwright.lms.scopes import Scope, names_of
@@ -25,11 +26,12 @@ from synthwright.runs.demonstrations import apply_shipped
 from synthwright.runs.files import write_lines
 from synthwright.runs.funnel import Funnel
 from synthwright.runs.record import checked_seeds, digest, jsonable, package_version, without_addresses
-from synthwright.runs.roles import assign_lms, describe, resolve_lms, used_roles
+from synthwright.runs.roles import assign_lms, close_engines, describe, resolve_lms, used_roles
 from synthwright.runs.run import Progress, Run
 from synthwright.runs.scheduler import Scheduler, Waiting, ask
 from synthwright.runs.store import Outcome, Store
 from synthwright.runs.watch import Watch
+from synthwright.runs.workers import Job, Workers
 from synthwright.signatures.rows import Provenance, Rejected, Row
 
 __all__ = ["Session"]
@@ -56,6 +58,7 @@ class Session(Generic[RowT]):
         prices: Mapping[str, Price] | None = None,
         retry: Retry | None = None,
         journal: bool | str | Path = True,
+        workers: int = 1,
         progress: Callable[[Progress], None] | None = None,
     ) -> None:
         if not isinstance(generator, Generator):
@@ -68,6 +71,10 @@ class Session(Generic[RowT]):
             raise ConfigError(f"`concurrency` must be a whole number of at least 1, got {concurrency!r}.")
         if budget is not None and not isinstance(budget, Budget):
             raise ConfigError(f"`budget` must be a Budget such as Budget(calls=1000), got {budget!r}.")
+        if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+            raise ConfigError(f"`workers` must be a whole number of at least 1, got {workers!r}.")
+        if workers > 1 and sys.platform == "win32":
+            raise ConfigError("`workers` above 1 needs a POSIX system; use `workers=1`.")
         self.n, self.seed, self.retry, self.callback = n, seed, retry, progress
         self.seeds = checked_seeds(generator, seeds)
         resolved = resolve_lms(generator, lms)
@@ -89,9 +96,12 @@ class Session(Generic[RowT]):
         )
         self.state = Progress(self.method, n)
         self.watch = Watch(self.out, [lm.model for lm in self.lms.values()])
+        self.count = workers
+        self.workers: Workers | None = None
         self.loop: asyncio.AbstractEventLoop | None = None
         self.interrupted = False
         self._write_due = False
+        self._arrived: tuple[list[Any], list[Any]] = [], []
 
     def config(self) -> dict[str, Any]:
         """What makes a run this run. `n`, `concurrency` and `budget` may change from session to session."""
@@ -111,9 +121,12 @@ class Session(Generic[RowT]):
         self.loop = asyncio.get_running_loop()
         with Store(self.out) as self.store:
             self.store.claim(self.config())
-            self.meter = Meter(self.budget, self._used(), self.prices, changed=self._call_answered)
+            ledger = self._shared_ledger() if self.count > 1 else None
+            self.meter = Meter(self.budget, self._used(), self.prices, self._call_answered, ledger)
             self.calls_before = self.meter.used.calls
             self.calls = self._open_journal()
+            if self.count > 1:
+                self.workers = Workers(self, self.count, self._job())
             wrapped = assign_lms(self.generator, self.lms, self.meter, self.retry, self.limit, self.calls)
             self.names = names_of(self.generator)
             self.scheduler = Scheduler(self)
@@ -124,6 +137,8 @@ class Session(Generic[RowT]):
                 with dspy.context(lm=next(iter(wrapped.values())), **settings), self._signals():
                     if not self.have_enough():
                         await self._preflight()
+                        if self.workers is not None:
+                            await self.workers.start()
                         await self._rounds()
                 worked = True
             finally:
@@ -135,7 +150,7 @@ class Session(Generic[RowT]):
                     if worked:  # else the error that is under way is the one to show
                         raise
                 finally:
-                    await self._close_engines()
+                    await self._close()
                 self._report(done=True)
             if self.watch.fatal:
                 raise self.watch.fatal
@@ -224,6 +239,8 @@ class Session(Generic[RowT]):
 
     def ask(self, index: int, inputs: str) -> Any:
         """A coroutine that gives the outcome of one seed."""
+        if self.workers is not None:
+            return self.workers.ask(index, inputs)
         return ask(self.generator, Scope(self.seed, str(index), self.names), inputs)
 
     def settle(self, waiting: Waiting) -> None:
@@ -304,6 +321,35 @@ class Session(Generic[RowT]):
             self._write_due = True
             self.loop.call_soon_threadsafe(self._write_soon)
 
+    def calls_arrived(self, records: list[Any], texts: list[Any], usage: Mapping[Any, Usage], recalled: int) -> None:
+        """Take over what a worker process was answered."""
+        self._arrived[0].extend(records)
+        self._arrived[1].extend(texts)
+        self.meter.recalled += recalled
+        self.meter.book(usage)
+
+    def _shared_ledger(self) -> SharedLedger:
+        path = self.out / ".ledger"
+        path.unlink(missing_ok=True)  # of a run that was killed
+        return SharedLedger(path)
+
+    def _job(self) -> Job:
+        journals = ()
+        if self.calls is not None:
+            journals = (self.out, *(() if isinstance(self.journal, bool) else (Path(self.journal),)))
+        return Job(
+            generator=self.generator,
+            lms=self.lms,
+            adapter=default_adapter(),
+            seed=self.seed,
+            limit=-(-self.limit // self.count),
+            budget=self.budget,
+            ledger=self.out / ".ledger",
+            prices=self.prices,
+            retry=self.retry,
+            journals=journals,
+        )
+
     def _write_soon(self) -> None:
         try:
             with self.store.transaction():
@@ -316,6 +362,8 @@ class Session(Generic[RowT]):
         self._write_due = False
         if self.calls is not None:
             self.calls.write()
+            self.calls.store(*self._arrived)
+            self._arrived = [], []
         self.store.add_usage(self.meter.take())
 
     # Beginning and end
@@ -354,17 +402,17 @@ class Session(Generic[RowT]):
             if callable(check):
                 await asyncio.to_thread(check)
 
-    async def _close_engines(self) -> None:
-        for lm in self.lms.values():
-            close = getattr(getattr(lm, "async_engine", None), "aclose", None)
-            if callable(close):
-                await cast(Any, close())
-
     def _interrupt(self) -> None:
         if self.interrupted:
             self.scheduler.give_up()
         self.watch.stop, self.interrupted = "interrupted", True
         self.scheduler.stir()
+
+    async def _close(self) -> None:
+        await close_engines(self.lms)
+        if self.workers is not None:
+            await self.workers.close()
+            (self.out / ".ledger").unlink(missing_ok=True)
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

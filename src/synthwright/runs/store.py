@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 from filelock import FileLock, Timeout
 from pydantic_core import to_jsonable_python
 
@@ -20,7 +21,7 @@ from synthwright.lms.budgets import Usage
 from synthwright.lms.journal import TABLES, Journal
 from synthwright.signatures.rows import Rejected, Row
 
-__all__ = ["DB", "Outcome", "RowLog", "Store", "dump"]
+__all__ = ["DB", "Outcome", "RowLog", "Store", "dump", "pack_outcome", "unpack_outcome"]
 
 DB = "run.sqlite"
 FORMAT = 1
@@ -387,6 +388,23 @@ def dump(value: Any) -> str:
 
 def _text(text: Any) -> Any:
     return text.encode("utf-8", "backslashreplace").decode() if isinstance(text, str) else text
+
+
+def pack_outcome(outcome: Outcome) -> tuple[Any, ...]:
+    """An outcome as data that another process can read without knowing the classes of its rows."""
+    try:
+        exception = cloudpickle.dumps(outcome.exception)
+    except Exception:  # an exception may hold anything
+        exception = cloudpickle.dumps(None)
+    bodies = {kind: [_body(item) for item in items] for kind, items in _kinds(outcome)}
+    return bodies, outcome.error, exception, outcome.seconds
+
+
+def unpack_outcome(bodies: dict[str, list[str]], error: str | None, exception: bytes, seconds: float) -> Outcome:
+    """Read back what `pack_outcome` gave."""
+    rejected = [Rejected.model_validate(json.loads(body)) for body in bodies["rejected"]]
+    rows, artifacts = [_load(body) for body in bodies["row"]], [_load(body) for body in bodies["artifact"]]
+    return Outcome(rows, rejected, artifacts, error, cloudpickle.loads(exception), seconds)
 
 
 def _kinds(outcome: Outcome) -> tuple[tuple[str, Sequence[Any]], ...]:
