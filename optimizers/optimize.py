@@ -8,10 +8,11 @@ from typing import Any, Literal, TypeVar
 
 import dspy
 
-from synthwright.errors import BudgetExhaustedError, ConfigError, UnusableLMError, did_you_mean
+from synthwright.errors import BudgetExhaustedError, ConfigError, StoreError, UnusableLMError, did_you_mean
 from synthwright.lms.adapters import default_adapter
 from synthwright.lms.budgets import Budget, Meter, Retry
 from synthwright.lms.calls import EngineLM
+from synthwright.lms.journal import new_journal
 from synthwright.lms.metered import metered
 from synthwright.optimizers import bootstrap, gepa
 from synthwright.optimizers.candidates import Candidate, PromptState
@@ -110,7 +111,8 @@ def optimize(
         seed: Random seed.
         concurrency: Draws in flight; None for what the LM serves well.
         retry: How failed calls are repeated.
-        out: Directory to save the result in; None saves nothing.
+        out: Directory to save the result in; None saves nothing. Its record of LM calls (`journal.sqlite`) makes the
+            same command, interrupted, go on where it stopped without paying again.
         progress: Called after each scored candidate and phase.
 
     Raises:
@@ -135,8 +137,9 @@ def optimize(
     role_lms = resolve_lms(program, lms)
     limit = concurrency or min(lm.concurrency if isinstance(lm, EngineLM) else 16 for lm in role_lms.values())
     apply_shipped(program, role_lms, skip=predictors)  # a weak judge or answerer is no use without, before or after
-    meter = Meter(Budget(calls=budget))
-    wrapped = assign_lms(program, role_lms, meter, retry, limit)
+    calls = new_journal(_journal_file(out))
+    meter = Meter(Budget(calls=budget), changed=calls.write, count_recalled=True)
+    wrapped = assign_lms(program, role_lms, meter, retry, limit, calls)
     state = OptimizeProgress("before", 0, budget)
     history: list[Candidate] = []
 
@@ -196,7 +199,7 @@ def optimize(
                     metric,
                     train,
                     val,
-                    reflection_lm=metered(reflection_lm, role="reflection", meter=meter, retry=retry),
+                    reflection_lm=metered(reflection_lm, role="reflection", meter=meter, retry=retry, journal=calls),
                     rollouts=max(1, int(0.85 * (stop_at - meter.used.calls) / cost)),
                     draws=draws,
                     seed=seed,
@@ -211,6 +214,8 @@ def optimize(
             raise ConfigError(f"The budget of {budget} LM calls ended before the proof was done: raise it.") from error
         except dspy.LMError as error:
             raise UnusableLMError(f"The LM failed while prompts were tuned: {error}") from error
+        finally:
+            calls.close()
     tuned = generator.deepcopy()
     best.apply(tuned.all_predictors())
     result = Tuned(
@@ -286,3 +291,13 @@ def _held_out(metric: Metric | None, before: list[Scored], after: list[Scored], 
 
 def _name(metric: Metric) -> str:
     return getattr(metric, "__name__", type(metric).__name__)
+
+
+def _journal_file(out: str | Path | None) -> Path | None:
+    if out is None:
+        return None
+    try:
+        Path(out).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"Cannot write to {str(out)!r}: {error.strerror or error}.") from error
+    return Path(out) / "journal.sqlite"

@@ -5,11 +5,12 @@ from synthwright.lms import Budget, Price, Retry, embedded_lm, openai_lm
 from synthwright.optimizers import Tuned, optimize
 from synthwright.pool import Pool, Seed
 from synthwright.programs.base import Frozen, Generator, freeze, get_generator, list_generators
-from synthwright.runs import Funnel, Progress, Run, agenerate, generate
+from synthwright.runs import Forecast, Funnel, Progress, Run, agenerate, generate
 from synthwright.signatures.rows import InstructionRow, Message, Provenance, Rejected, Row
 
 __all__ = [
     "Budget",
+    "Forecast",
     "Frozen",
     "Funnel",
     "Generator",

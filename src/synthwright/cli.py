@@ -3,6 +3,7 @@
 import json
 import sys
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -172,6 +173,14 @@ def generate(
     ] = None,
     prompts: Prompts = None,
     demonstrations: Annotated[bool, typer.Option(help="Give the embedded LM the shipped demonstrations.")] = True,
+    dry_run: Annotated[
+        int | None, typer.Option(metavar="SEEDS", help="Ask a few seeds, and say what the run would cost.")
+    ] = None,
+    workers: Annotated[int, typer.Option(metavar="N", help="Processes that make the calls.")] = 1,
+    reuse: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Another run whose LM calls are not paid again.")
+    ] = None,
+    journal: Annotated[bool, typer.Option(help="Record every LM call in the run, to resume in the middle.")] = True,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -181,20 +190,23 @@ def generate(
     """
     generator = _generator(sw.get_generator(method), preset, task, set_, prompts)
     budget = sw.Budget(calls=max_calls, tokens=max_tokens, usd=max_usd, seconds=max_seconds)
+    arguments: dict[str, Any] = {
+        "n": 10 if n is None else n,
+        "seeds": _seeds(seeds, generator) if seeds else None,
+        "out": out_dir,
+        "lms": _lms(lm, api_base, role),
+        "seed": seed,
+        "demonstrations": demonstrations,
+        "concurrency": concurrency,
+        "budget": budget,
+        "prices": _prices(price),
+        "workers": workers,
+        "journal": reuse or journal,
+    }
+    if dry_run is not None:
+        return _forecast(sw.generate(generator, dry_run=dry_run, **arguments), as_json)
     with ProgressView(err, quiet=quiet) as view:
-        run = sw.generate(
-            generator,
-            n=10 if n is None else n,
-            seeds=_seeds(seeds, generator) if seeds else None,
-            out=out_dir,
-            lms=_lms(lm, api_base, role),
-            seed=seed,
-            demonstrations=demonstrations,
-            concurrency=concurrency,
-            budget=budget,
-            prices=_prices(price),
-            progress=view,
-        )
+        run = sw.generate(generator, **arguments, progress=view, dry_run=None)
     usage = run.total_usage
     if not quiet:
         print_run(out, run)
@@ -220,6 +232,15 @@ def generate(
         raise typer.Exit(130)
     if not run.complete:
         raise typer.Exit(5)
+
+
+def _forecast(forecast: sw.Forecast, as_json: bool) -> None:
+    if as_json:
+        text = json.dumps(asdict(forecast)).replace("Infinity", "null")
+        print(text, flush=True)  # noqa: T201  rich would wrap the line
+    else:
+        out.print(escape(str(forecast)))
+        out.print("\nThe calls are recorded: the run itself does not make them again.", style="dim")
 
 
 @app.command(epilog=EXIT_CODES)

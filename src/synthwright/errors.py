@@ -8,6 +8,7 @@ SynthwrightError
 ├── MissingExtraError         an optional dependency is not installed            (also an ImportError)
 ├── ModelFileError            the weights of the embedded LM are missing or damaged
 ├── StoreError                the run directory cannot be read or written
+├── UnrecordedCallError       a replayed run is asked what its record does not hold
 ├── UnusableLMError           the LM cannot be reached, or nothing it returns can be used
 ├── ProgramError              the generator's own code raises, seed after seed; the error is the cause
 ├── TruncatedResponseError    one reply hit its token limit                      (also a dspy LMError)
@@ -34,6 +35,7 @@ __all__ = [
     "SynthwrightError",
     "TruncatedResponseError",
     "UnknownMethodError",
+    "UnrecordedCallError",
     "UnusableLMError",
     "did_you_mean",
 ]
@@ -68,6 +70,10 @@ class ModelFileError(SynthwrightError):
 
 class StoreError(SynthwrightError):
     """The run directory cannot be created, read or written, or is in use by another process."""
+
+
+class UnrecordedCallError(SynthwrightError):
+    """A `ReplayLM` was asked what its record does not hold; the message shows the nearest request."""
 
 
 class UnusableLMError(SynthwrightError):

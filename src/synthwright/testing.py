@@ -1,4 +1,4 @@
-"""Testing generators without a model: an LM that answers from a script."""
+"""Testing generators without a model: an LM that answers from a script, or from the record of a run."""
 
 import json
 import re
@@ -13,9 +13,11 @@ from dspy.lm15 import Message, Request, Response, Usage
 from synthwright.lms.calls import EngineLM, chat_messages, raw_prompt
 from synthwright.lms.scopes import names_of
 from synthwright.programs.base import Generator
+from synthwright.replay import ReplayLM
 
-__all__ = ["Call", "Reply", "ScriptedLM"]
+__all__ = ["Call", "ReplayLM", "Reply", "ScriptedLM"]
 
+_REMINDER = "\n\nRespond with"
 _FIELD = re.compile(r"^\[\[ ## (\w+) ## \]\]\n", re.MULTILINE)
 
 
@@ -193,6 +195,6 @@ def _read_call(request: Request) -> Call:
         parts = _FIELD.split(messages[-1]["content"])
         inputs = {name: value.strip() for name, value in zip(parts[1::2], parts[2::2], strict=True)}
         if inputs:  # the adapter's reminder of the output format follows the last field
-            last = next(reversed(inputs))
-            inputs[last] = inputs[last].rpartition("\n\nRespond with")[0] or inputs[last]
+            last, whole = next(reversed(inputs)), parts[-1]
+            inputs[last] = whole[: whole.rfind(_REMINDER)].strip() if _REMINDER in whole else whole.strip()
     return Call(predictor, inputs, messages, request.config.seed, request.config.temperature)

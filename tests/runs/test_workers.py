@@ -41,7 +41,7 @@ class Notes(sw.Generator[Note]):
 
     def plan(self, pool):
         if pool.round < self.rounds:
-            yield from pool.seeds if pool.round == 0 else ({"topic": row.text[:60]} for row in list(pool))
+            yield from (pool.seeds or ()) if pool.round == 0 else ({"topic": row.text[:60]} for row in list(pool))
 
     async def aforward(self, topic):
         notes = [(await self.write.acall(topic=topic)).text for _ in range(2)]

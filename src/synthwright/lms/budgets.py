@@ -158,10 +158,12 @@ class Meter:
         prices: US dollars by model name, for LMs that do not report a cost.
         changed: Called after each booked call, possibly from another thread.
         ledger: Where limits are kept; None for one of its own.
+        count_recalled: Whether calls answered from the journal count like others, so that what is decided by the
+            budget is decided in the same way when it is done again.
 
     Attributes:
         used: What was used so far.
-        recalled: Calls answered from the journal in this session; they cost nothing and are not in `used`.
+        recalled: Calls answered from the journal in this session; they cost nothing.
     """
 
     def __init__(
@@ -171,11 +173,12 @@ class Meter:
         prices: Mapping[str, Price] | None = None,
         changed: Callable[[], None] | None = None,
         ledger: "Ledger | None" = None,
+        count_recalled: bool = False,
     ) -> None:
         self.budget = budget or Budget()
         self.used = Usage()
         self.prices, self.changed = dict(prices or {}), changed
-        self.ledger = ledger or Ledger()
+        self.ledger, self.count_recalled = ledger or Ledger(), count_recalled
         self.started = time.monotonic()
         self.recalled = 0
         self._lock = threading.Lock()
@@ -214,10 +217,21 @@ class Meter:
         if self.changed is not None:
             self.changed()
 
-    def recall(self) -> None:
-        """Count a call that was answered from the journal and costs nothing."""
+    def recall(self, used: Usage, caller: tuple[str, str]) -> None:
+        """Count a call that was answered from the journal.
+
+        Args:
+            used: What it cost when it was made.
+            caller: (role, predictor) that makes it again.
+
+        Raises:
+            BudgetExhaustedError: Recalled calls count, and a limit is reached.
+        """
         with self._lock:
             self.recalled += 1
+        if self.count_recalled:
+            self.reserve()
+            self.release(used, caller)
 
     def take(self) -> dict[tuple[str, str], Usage]:
         """What was used since the last `take`, by (role, predictor): each call is taken once."""

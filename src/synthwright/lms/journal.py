@@ -9,12 +9,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from dspy.lm15 import Message, Request, Response, TokenLogprob, TopLogprob, Usage
 
 from synthwright.errors import StoreError
+from synthwright.lms.scopes import config_text
 
-__all__ = ["Journal", "RecordedCall", "call_key", "open_journal"]
+__all__ = ["Journal", "RecordedCall", "call_key", "new_journal", "open_journal"]
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS texts (digest TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
@@ -24,7 +26,7 @@ CREATE TABLE IF NOT EXISTS journal (bytes INTEGER NOT NULL);
 """
 
 SHARED = 200
-"""Length in characters from which a turn before the last (a system message, a demonstration) is stored only once."""
+"""Length in characters from which what recurs (a system message, a demonstration, a schema) is stored only once."""
 
 
 def call_key(request: Request, digest: str, model: str, endpoint: str) -> bytes:
@@ -55,6 +57,7 @@ class RecordedCall:
         role: LM role of the caller.
         predictor: Name of the predictor, empty outside a program.
         messages: The request's turns, OpenAI style.
+        sampling: Its sampling arguments by `config_text`.
         digest: The request by `request_digest`, in hex.
         seed: Sampling seed, or None.
         response: What the LM answered.
@@ -63,6 +66,7 @@ class RecordedCall:
     role: str
     predictor: str
     messages: list[dict[str, str]]
+    sampling: str
     digest: str
     seed: int | None
     response: Response
@@ -143,10 +147,16 @@ class Journal:
         with self._lock:
             found = self._db.execute("SELECT digest, body FROM texts").fetchall()
         texts = {digest: zlib.decompress(body).decode("utf-8", "surrogatepass") for digest, body in found}
+
+        def text(stored: str | list[str]) -> str:
+            return texts[stored[0]] if isinstance(stored, list) else stored
+
         for role, predictor, body in self._db.execute("SELECT role, predictor, body FROM calls ORDER BY call"):
             data = json.loads(zlib.decompress(body))
-            messages = [{"role": r, "content": texts[t[0]] if isinstance(t, list) else t} for r, t in data["turns"]]
-            yield RecordedCall(role, predictor, messages, data["digest"], data["seed"], _response(data))
+            messages = [{"role": speaker, "content": text(said)} for speaker, said in data["turns"]]
+            yield RecordedCall(
+                role, predictor, messages, text(data["sampling"]), data["digest"], data["seed"], _response(data)
+            )
 
     def close(self) -> None:
         """Close the database; for journals that were opened by path."""
@@ -157,10 +167,11 @@ class Journal:
     def _pack(self, request: Request, digest: str, response: Response, texts: list[Text]) -> bytes:
         turns = [("system", _text(request.system))] if request.system else []
         turns += [(message.role, message.text or "") for message in request.messages]
-        stored = [(role, self._shared(text, texts) if len(text) >= SHARED else text) for role, text in turns[:-1]]
+        stored = [(role, self._shared(text, texts)) for role, text in turns[:-1]]
         usage = response.usage
         data = {
             "turns": [*stored, turns[-1]],
+            "sampling": self._shared(config_text(request.config), texts),
             "digest": digest,
             "seed": request.config.seed,
             "id": response.id,
@@ -174,8 +185,10 @@ class Journal:
             data["logprobs"] = [asdict(token) for token in response.logprobs]
         return zlib.compress(json.dumps(data, default=repr).encode(), 1)
 
-    def _shared(self, text: str, texts: list[Text]) -> list[str]:
-        """A text that recurs, by its hash; the text itself is added to `texts` the first time."""
+    def _shared(self, text: str, texts: list[Text]) -> str | list[str]:
+        """A text that recurs, by its hash if it is long; the text itself is added to `texts` the first time."""
+        if len(text) < SHARED:
+            return text
         content = text.encode("utf-8", "surrogatepass")
         digest = hashlib.sha256(content).hexdigest()[:32]
         if digest not in self._texts:
@@ -205,22 +218,41 @@ def open_journal(path: str | Path) -> Journal:
     """The journal of a run, to read.
 
     Args:
-        path: Directory of the run, or its `run.sqlite`.
+        path: Directory of a run or of tuned prompts, or the database file in it.
 
     Raises:
         StoreError: There is no run, or it has no journal.
     """
-    file = Path(path)
-    file = file / "run.sqlite" if file.is_dir() else file
-    if not file.is_file():
-        raise StoreError(f"There is no run in {str(path)!r}: it has no run.sqlite.")
+    names = [Path(path) / "run.sqlite", Path(path) / "journal.sqlite"] if Path(path).is_dir() else [Path(path)]
+    file = next((name for name in names if name.is_file()), None)
+    if file is None:
+        raise StoreError(f"There is no record of LM calls in {str(path)!r}: a run's directory holds run.sqlite.")
     try:
         database = sqlite3.connect(
-            f"file:{file.absolute()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+            f"file:{quote(str(file.absolute()))}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
         )
         database.execute("SELECT 1 FROM calls LIMIT 1")
     except sqlite3.Error as error:
         raise StoreError(f"Cannot read the call journal of {str(path)!r}: {error}.") from error
+    return Journal(database)
+
+
+def new_journal(path: str | Path | None) -> Journal:
+    """A journal of its own, to read and to write.
+
+    Args:
+        path: The file, made if it does not exist; None for one in memory.
+
+    Raises:
+        StoreError: The file cannot be used.
+    """
+    try:
+        database = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("PRAGMA synchronous=NORMAL")
+        database.executescript(TABLES)
+    except sqlite3.Error as error:
+        raise StoreError(f"Cannot use {str(path)!r} as a call journal: {error}.") from error
     return Journal(database)
 
 

@@ -73,7 +73,10 @@ class _Metered:
         """The answer of an earlier, equal call."""
         if self.journal is None or (response := self.journal.get(call.key)) is None:
             return None
-        self.meter.recall()
+        used = self.meter.usage(self.lm.model, response)
+        self.meter.recall(used, call.caller)
+        if call.scope is not None:
+            call.scope.book(call.caller, used)
         return self._whole(call, response)
 
     def _failed(self, call: "_Call", error: BaseException, attempt: int) -> float | None:

@@ -27,7 +27,7 @@ class Scope:
         seed: Random seed of the run.
         key: Identity of the draw within the run, such as the index of the seed.
         predictors: Names of the program's predictors by the `id` of the object.
-        used: Usage by (role, predictor name).
+        used: Usage by (role, predictor name), that of calls answered from a journal included.
     """
 
     seed: int

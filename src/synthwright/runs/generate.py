@@ -5,7 +5,7 @@ import contextvars
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import dspy
 
@@ -14,6 +14,7 @@ from synthwright.lms.budgets import Budget, Price, Retry
 from synthwright.pool import Seed
 from synthwright.programs.base import Generator
 from synthwright.runs.event_loop import new_event_loop
+from synthwright.runs.forecast import Forecast
 from synthwright.runs.run import Progress, Run
 from synthwright.runs.session import Session
 from synthwright.signatures.rows import Row
@@ -23,6 +24,7 @@ __all__ = ["agenerate", "generate"]
 RowT = TypeVar("RowT", bound=Row)
 
 
+@overload
 def generate(
     generator: Generator[RowT],
     *,
@@ -40,7 +42,29 @@ def generate(
     journal: bool | str | Path = True,
     workers: int = 1,
     progress: Callable[[Progress], None] | None = None,
-) -> Run[RowT]:
+    dry_run: None = None,
+) -> Run[RowT]: ...
+@overload
+def generate(generator: Generator[RowT], *, dry_run: int, **arguments: Any) -> Forecast: ...
+def generate(  # pyright: ignore[reportInconsistentOverload]  the second overload is short on purpose
+    generator: Generator[RowT],
+    *,
+    n: int | None = None,
+    seeds: Iterable[Seed] | None = None,
+    out: str | Path | None = None,
+    lms: dspy.BaseLM | Mapping[str, dspy.BaseLM] | None = None,
+    seed: int = 0,
+    filters: Sequence[Filter | RowCheck] | None = None,
+    demonstrations: bool = True,
+    concurrency: int | None = None,
+    budget: Budget | None = None,
+    prices: Mapping[str, Price] | None = None,
+    retry: Retry | None = None,
+    journal: bool | str | Path = True,
+    workers: int = 1,
+    progress: Callable[[Progress], None] | None = None,
+    dry_run: int | None = None,
+) -> Run[RowT] | Forecast:
     """Run a generator and return its dataset. Call it again with the same arguments to go on where it stopped.
 
     Rounds are synchronous: the seeds of a round run concurrently, their rows are filtered in the order of the seeds,
@@ -69,6 +93,8 @@ def generate(
         workers: Processes that make the calls; 1 for this one. The rows are the same. More than one pays off when the
             calls come faster than one processor core can handle them, from about a thousand a second.
         progress: Called after each finished seed.
+        dry_run: Ask only so many seeds, 1 or more, and return a `Forecast` of what `n` rows cost. Nothing is stored but
+            their calls, which the run itself then need not make.
 
     Raises:
         ConfigError: An argument is wrong; nothing was run.
@@ -92,6 +118,7 @@ def generate(
         journal=journal,
         workers=workers,
         progress=progress,
+        dry_run=dry_run,
     )
     if asyncio._get_running_loop() is None:
         return _run(session)
@@ -126,11 +153,11 @@ async def agenerate(generator: Generator[RowT], **arguments: Any) -> Run[RowT]:
     return working.result()
 
 
-def _run(session: Session[RowT]) -> Run[RowT]:
-    async def main() -> Run[RowT]:
+def _run(session: Session[RowT]) -> Any:
+    async def main() -> Run[RowT] | Forecast:
         threads = ThreadPoolExecutor(min(session.limit, 256) + 8, thread_name_prefix="synthwright")
         asyncio.get_running_loop().set_default_executor(threads)
-        return await session.run()
+        return await (session.run() if session.dry_run is None else session.forecast(session.dry_run))
 
     with asyncio.Runner(loop_factory=new_event_loop()) as runner:
         return runner.run(main())

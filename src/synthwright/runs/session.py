@@ -2,12 +2,13 @@
 
 import asyncio
 import copy
+import itertools
 import json
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
@@ -24,11 +25,12 @@ from synthwright.pool import Pool, Seed
 from synthwright.programs.base import Generator
 from synthwright.runs.demonstrations import apply_shipped
 from synthwright.runs.files import write_lines
+from synthwright.runs.forecast import Forecast, SeedCost, extrapolate
 from synthwright.runs.funnel import Funnel
 from synthwright.runs.record import checked_seeds, digest, jsonable, package_version, without_addresses
 from synthwright.runs.roles import assign_lms, close_engines, describe, resolve_lms, used_roles
 from synthwright.runs.run import Progress, Run
-from synthwright.runs.scheduler import Scheduler, Waiting, ask
+from synthwright.runs.scheduler import Scheduler, Waiting, ask, written
 from synthwright.runs.store import Outcome, Store
 from synthwright.runs.watch import Watch
 from synthwright.runs.workers import Job, Workers
@@ -37,6 +39,9 @@ from synthwright.signatures.rows import Provenance, Rejected, Row
 __all__ = ["Session"]
 
 RowT = TypeVar("RowT", bound=Row)
+
+MOST_COUNTED = 100_000
+"""Seeds that a forecast counts at most in a plan that may be endless."""
 
 
 class Session(Generic[RowT]):
@@ -60,6 +65,7 @@ class Session(Generic[RowT]):
         journal: bool | str | Path = True,
         workers: int = 1,
         progress: Callable[[Progress], None] | None = None,
+        dry_run: int | None = None,
     ) -> None:
         if not isinstance(generator, Generator):
             raise ConfigError(
@@ -71,6 +77,8 @@ class Session(Generic[RowT]):
             raise ConfigError(f"`concurrency` must be a whole number of at least 1, got {concurrency!r}.")
         if budget is not None and not isinstance(budget, Budget):
             raise ConfigError(f"`budget` must be a Budget such as Budget(calls=1000), got {budget!r}.")
+        if dry_run is not None and (isinstance(dry_run, bool) or not isinstance(dry_run, int) or dry_run < 1):
+            raise ConfigError(f"`dry_run` must be a number of seeds, 1 or more, got {dry_run!r}.")
         if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
             raise ConfigError(f"`workers` must be a whole number of at least 1, got {workers!r}.")
         if workers > 1 and sys.platform == "win32":
@@ -96,7 +104,7 @@ class Session(Generic[RowT]):
         )
         self.state = Progress(self.method, n)
         self.watch = Watch(self.out, [lm.model for lm in self.lms.values()])
-        self.count = workers
+        self.count, self.dry_run = workers, dry_run
         self.workers: Workers | None = None
         self.loop: asyncio.AbstractEventLoop | None = None
         self.interrupted = False
@@ -118,43 +126,88 @@ class Session(Generic[RowT]):
 
     async def run(self) -> Run[RowT]:
         """Do what is left to do, and write the files."""
-        self.loop = asyncio.get_running_loop()
         with Store(self.out) as self.store:
             self.store.claim(self.config())
-            ledger = self._shared_ledger() if self.count > 1 else None
-            self.meter = Meter(self.budget, self._used(), self.prices, self._call_answered, ledger)
-            self.calls_before = self.meter.used.calls
-            self.calls = self._open_journal()
-            if self.count > 1:
-                self.workers = Workers(self, self.count, self._job())
-            wrapped = assign_lms(self.generator, self.lms, self.meter, self.retry, self.limit, self.calls)
-            self.names = names_of(self.generator)
-            self.scheduler = Scheduler(self)
-            self._restore()
-            settings = {"adapter": default_adapter(), "disable_history": True, "max_trace_size": 0}
             worked = False
             try:
-                with dspy.context(lm=next(iter(wrapped.values())), **settings), self._signals():
+                async with self._prepared():
                     if not self.have_enough():
-                        await self._preflight()
-                        if self.workers is not None:
-                            await self.workers.start()
+                        await self._start()
                         await self._rounds()
                 worked = True
             finally:
                 try:
-                    with self.store.transaction():
-                        self._write_calls()
                     self._write_files()
                 except StoreError:
                     if worked:  # else the error that is under way is the one to show
                         raise
-                finally:
-                    await self._close()
                 self._report(done=True)
             if self.watch.fatal:
                 raise self.watch.fatal
             return self._result_of_run()
+
+    async def forecast(self, count: int) -> Forecast:
+        """Ask the next few seeds without storing anything but their calls, which the run then need not make."""
+        with Store(self.out) as self.store:
+            if self.store.meta("config") is not None:
+                self.store.claim(self.config())
+            async with self._prepared():
+                await self._start()
+                number, first, _ = self._where_it_stopped()
+                plan = itertools.islice(enumerate(self._plan(self._pool(number)), first), MOST_COUNTED)
+                seeds = [(index, seed) for index, seed in plan if self.store.seed(index) is None]
+                asked = await asyncio.gather(*(self._try(index, seed) for index, seed in seeds[:count]))
+        if not asked:
+            raise ConfigError("There is nothing to forecast: the plan has no seed that was not asked.")
+        outcomes = [outcome for outcome, _ in asked]
+        if all(outcome.error is not None for outcome in outcomes):
+            self.watch.last_failure = outcomes[-1]
+            self.watch.give_up("Not one seed of the dry run succeeded")
+            raise cast(Exception, self.watch.fatal)
+        costs = []
+        for (index, _), (outcome, used) in zip(seeds, asked, strict=False):
+            kept, rejected = self._filter(index, outcome)
+            costs.append(
+                SeedCost(used, outcome.seconds, len(kept) + len(rejected), len(kept), outcome.error is not None)
+            )
+        return extrapolate(costs, self.n, passes=len(seeds), limit=self.limit, seed=self.seed)
+
+    async def _try(self, index: int, seed: Seed) -> tuple[Outcome, Usage]:
+        scope, total = Scope(self.seed, str(index), self.names), Usage()
+        outcome = await ask(self.generator, scope, written(self.generator, index, seed))
+        for used in scope.used.values():
+            total.add(used)
+        return outcome, total
+
+    @asynccontextmanager
+    async def _prepared(self) -> AsyncIterator[None]:
+        """The meter, the journal, the LMs, the filters and DSPy's settings of this session."""
+        self.loop = asyncio.get_running_loop()
+        ledger = self._shared_ledger() if self.count > 1 else None
+        self.meter = Meter(self.budget, self._used(), self.prices, self._call_answered, ledger)
+        self.calls_before = self.meter.used.calls
+        self.calls = self._open_journal()
+        if self.count > 1:
+            self.workers = Workers(self, self.count, self._job())
+        wrapped = assign_lms(self.generator, self.lms, self.meter, self.retry, self.limit, self.calls)
+        self.names = names_of(self.generator)
+        self.scheduler = Scheduler(self)
+        self._restore()
+        settings = {"adapter": default_adapter(), "disable_history": True, "max_trace_size": 0}
+        try:
+            with dspy.context(lm=next(iter(wrapped.values())), **settings), self._signals():
+                yield
+        finally:
+            self._write_soon()
+            await close_engines(self.lms)
+            if self.workers is not None:
+                await self.workers.close()
+                (self.out / ".ledger").unlink(missing_ok=True)
+
+    async def _start(self) -> None:
+        await self._preflight()
+        if self.workers is not None:
+            await self.workers.start()
 
     def interrupt(self) -> None:
         """Take no more seeds and let those in flight finish; a second call gives those up. Thread-safe."""
@@ -196,15 +249,7 @@ class Session(Generic[RowT]):
             if planned is None:
                 planned = self.store.count("rows"), self.store.count("artifacts"), self.n
                 self.store.start_round(number, first, *planned)
-            rows, artifacts, target = planned
-            pool: Pool[Any] = Pool(
-                self.store.log("rows", rows),
-                artifacts=self.store.log("artifacts", artifacts),
-                seeds=self.seeds,
-                target=target,
-                round=number,
-            )
-            asked = await self.scheduler.work(enumerate(self._plan(pool), first), number)
+            asked = await self.scheduler.work(enumerate(self._plan(self._pool(number, planned)), first), number)
             if self.watch.stop or self.have_enough():
                 return
             self.store.finish_round(number)
@@ -213,6 +258,17 @@ class Session(Generic[RowT]):
             number, first, planned = number + 1, first + asked, None
         if self.watch.last_failure.error and not self.watch.stop and not self.store.count("seeds", "status = 'done'"):
             self.watch.give_up("Not one seed succeeded")
+
+    def _pool(self, number: int, planned: tuple[int, int, int | None] | None = None) -> Pool[Any]:
+        """The pool of a round, as it was when the round was planned first; as it is now if it was not."""
+        rows, artifacts, target = planned or (None, None, self.n)
+        return Pool(
+            self.store.log("rows", rows),
+            artifacts=self.store.log("artifacts", artifacts),
+            seeds=self.seeds,
+            target=target,
+            round=number,
+        )
 
     def _where_it_stopped(self) -> tuple[int, int, tuple[int, int, int | None] | None]:
         """The round to go on with, its first seed, and (rows, artifacts, target) if it was planned before.
@@ -407,12 +463,6 @@ class Session(Generic[RowT]):
             self.scheduler.give_up()
         self.watch.stop, self.interrupted = "interrupted", True
         self.scheduler.stir()
-
-    async def _close(self) -> None:
-        await close_engines(self.lms)
-        if self.workers is not None:
-            await self.workers.close()
-            (self.out / ".ledger").unlink(missing_ok=True)
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
