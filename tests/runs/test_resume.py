@@ -164,7 +164,7 @@ def script(tmp_path):
 
 
 def test_a_run_killed_at_any_moment_goes_on_to_the_same_dataset(script, tmp_path):
-    kills = [f"{random.uniform(0.01, 0.12):.3f}" for _ in range(14)]
+    kills = [f"{random.uniform(0.005, 0.08):.3f}" for _ in range(14)]
     command = [sys.executable, script, "kill", tmp_path / "whole", tmp_path / "killed", *kills]
     done = subprocess.run(command, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, f"{kills}\n{done.stderr}"

@@ -103,6 +103,7 @@ class Session(Generic[RowT]):
             seed=0,
         )
         self.state = Progress(self.method, n)
+        self.scheduler = Scheduler(self)
         self.watch = Watch(self.out, [lm.model for lm in self.lms.values()])
         self.count, self.dry_run = workers, dry_run
         self.workers: Workers | None = None
@@ -191,7 +192,6 @@ class Session(Generic[RowT]):
             self.workers = Workers(self, self.count, self._job())
         wrapped = assign_lms(self.generator, self.lms, self.meter, self.retry, self.limit, self.calls)
         self.names = names_of(self.generator)
-        self.scheduler = Scheduler(self)
         self._restore()
         settings = {"adapter": default_adapter(), "disable_history": True, "max_trace_size": 0}
         try:
