@@ -9,6 +9,9 @@ The parts and where they come from:
   of the share that was refused, as DCTCP does with marked packets (RFC 8257): halved if all were refused, hardly if
   one in thirty. The number at which calls were refused is a ceiling that is tried again one higher, seldom at first
   and in doubling steps once it has given way (the plateau of CUBIC, RFC 9438).
+- *Refusals that are not ours*: a call that is refused alone, or while more than were in flight are answered, was not
+  refused for the load. The share of such refusals is learned and stops counting. And the slot of a refused call rests
+  for a round trip unless the limit has just lost one, so that a server that refuses is not asked more than another.
 - *Latency*: if the median of a round is more than twice that of the long run, and the server answers no more calls for
   it, the limit falls by the ratio (Gradient2 of Netflix' concurrency-limits). Medians and not means, so that a heavy
   tail does not move it; and the long run follows, so that a new normal is accepted. The second condition is ours:
@@ -30,9 +33,10 @@ _START = 8
 _STEPS = 8  # parts that the growth of a round trip is spread over
 _FEWEST = 16  # latencies that make a median worth comparing
 _TOLERANCE = 2.0  # rise of the median that is called a rise
-_HOLD, _LONGEST_HOLD = 8, 32  # round trips between two looks above the ceiling
-_LONGEST_PAUSE = 60.0  # seconds
-_MEMORY, _LEAST_BACKGROUND = 50, 0.05  # calls that the usual share of refusals is learned over; less than that is none
+_HOLD, _LONGEST_HOLD = 8.0, 32.0  # round trips between two looks above the ceiling
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 60.0  # seconds; the first where no round trip is known
+_MEMORY = 50  # calls that the usual share of refusals is learned over
+_LEAST_USUAL, _MOST_USUAL = 0.05, 0.3
 
 
 class AdaptiveLimit:
@@ -78,7 +82,10 @@ class AdaptiveLimit:
         self._done = self._refused = 0
         self._full = self._held = self._cut = False
         self._floor = 1.0
-        self._usual = 0.0
+        self._usual, self._unexplained = 0.0, 0
+        self._resting = 0
+        self._peak = self._last_peak = 0  # most calls in flight when one was sent that was then answered, by round
+        self._round_start = self._last_start = 0.0
 
     @property
     def waiting(self) -> int:
@@ -96,7 +103,7 @@ class AdaptiveLimit:
     async def _acquire(self, again: bool) -> float:
         loop = asyncio.get_running_loop()
         now = loop.time()
-        if not self._waiting and self.in_flight < int(self.limit) and now >= self._paused_until:
+        if not self._waiting and self.in_flight + self._resting < int(self.limit) and now >= self._paused_until:
             self.in_flight += 1
             return now
         self._full = True
@@ -111,27 +118,38 @@ class AdaptiveLimit:
             raise
         return loop.time()
 
-    def _release(self) -> None:
+    def _release(self, rest: bool = False) -> None:
         self.in_flight -= 1
+        if rest:
+            self._resting += 1
+            pause = (self._round_trip or _FIRST_PAUSE) * random.uniform(0.75, 1.25)
+            asyncio.get_running_loop().call_later(pause, self._rested)
+        self._wake()
+
+    def _rested(self) -> None:
+        self._resting -= 1
         self._wake()
 
     def _wake(self) -> None:
         waiting = self._waiting
         if not waiting or self._paused_until > asyncio.get_running_loop().time():
             return
-        while waiting and self.in_flight < int(self.limit):
+        while waiting and self.in_flight + self._resting < int(self.limit):
             future = waiting.popleft()
             if not future.done():
                 self.in_flight += 1
                 future.set_result(None)
 
-    def _answered(self, latency: float) -> None:
+    def _answered(self, since: float, level: int, latency: float | None) -> None:
         now = asyncio.get_running_loop().time()
+        latency = now - since if latency is None else latency
         if self._round_trip is None:
             self._round_trip = latency
             self._sampled_since, self._round_end = now - latency, now
         self._streak = 0
         self._done += 1
+        if since >= self._last_start:
+            self._peak = max(self._peak, level)
         self._samples.append(latency)
         if self._slow_start and self._full:
             self._owed += 1
@@ -155,10 +173,12 @@ class AdaptiveLimit:
         self._ticking = False
         self._tick()
 
-    def _turned_away(self, retry_after: float | None) -> None:
+    def _turned_away(self, level: int, retry_after: float | None) -> bool:
+        """Take note of a refusal, and say whether its slot should rest."""
         loop = asyncio.get_running_loop()
-        now, round_trip = loop.time(), self._round_trip or 0.5
+        now, round_trip, before = loop.time(), self._round_trip or _FIRST_PAUSE, int(self.limit)
         self._refused += 1
+        self._unexplained += level == 1 or level < 0.9 * max(self._peak, self._last_peak) - 1
         if retry_after is not None:
             wait = min(max(retry_after, 0.0), _LONGEST_PAUSE)
             self._hold = max(self._hold, 20 * wait / round_trip)  # so that looking higher costs at most a twentieth
@@ -167,7 +187,8 @@ class AdaptiveLimit:
             self._slow_start, self._owed = False, 0
             if not self._cut:  # the first of this round trip; what is in flight was sent before we knew
                 self._cut, self._floor = True, max(1.0, self.limit / 2)
-                self._hold, self._next_hold = max(self._hold, self._next_hold), min(2 * self._next_hold, _LONGEST_HOLD)
+                self._hold, self._next_hold = max(self._hold, self._next_hold), 2 * self._next_hold
+                self._next_hold = min(self._next_hold, max(_LONGEST_HOLD, 128 / self.limit))  # one call in a hundred
                 self._step = 1
                 self._round_end = max(self._round_end, now + round_trip)
             self.limit = max(min(self.limit, self.in_flight - 1), self._floor)
@@ -177,10 +198,11 @@ class AdaptiveLimit:
             self._streak = min(self._streak + 1, 30)
         if now >= self._round_end:
             self._end_round(now)
+        return int(self.limit) >= before
 
     def _too_many(self, calls: int) -> bool:
         """Whether the refusals of this round are more than chance makes of their usual share of so many calls."""
-        usual = self._usual * calls if self._usual >= _LEAST_BACKGROUND else 0.0
+        usual = self._usual * calls if self._usual >= _LEAST_USUAL else 0.0
         return self._refused > usual + 2 * math.sqrt(usual)
 
     def _pause(self, loop: asyncio.AbstractEventLoop, until: float) -> None:
@@ -199,8 +221,11 @@ class AdaptiveLimit:
             self.limit = max(self.limit * (1 - share / 2), self._floor)
         elif self._full and not self._held and not self._slow_start:
             self._grow()
-        self._usual += (share - self._usual) * calls / (calls + _MEMORY)
-        self._done = self._refused = 0
+        known = min(share, _MOST_USUAL) if not self._cut or 4 * self._unexplained >= self._refused else 0.0
+        self._usual += (known - self._usual) * calls / (calls + _MEMORY)
+        self._last_peak, self._peak = self._peak, 0
+        self._last_start, self._round_start = self._round_start, now
+        self._done = self._refused = self._unexplained = 0
         self._cut = False
         self._full = bool(self._waiting)
         self._round_end = max(self._round_end, now + (self._round_trip or 0.0))
@@ -237,19 +262,21 @@ class AdaptiveLimit:
 class Slot:
     """Leave for one call; made by `AdaptiveLimit.slot`."""
 
-    __slots__ = ("_again", "_limit", "_since")
+    __slots__ = ("_again", "_level", "_limit", "_rest", "_since")
 
     def __init__(self, limit: AdaptiveLimit, again: bool) -> None:
-        self._limit, self._again, self._since = limit, again, 0.0
+        self._limit, self._again, self._rest = limit, again, False
+        self._since, self._level = 0.0, 0
 
     async def __aenter__(self) -> "Slot":
         self._since = await self._limit._acquire(self._again)
+        self._level = self._limit.in_flight
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._limit._release()
+        self._limit._release(self._rest)
 
     def done(self, latency: float | None = None) -> None:
         """The call was answered.
@@ -257,7 +284,7 @@ class Slot:
         Args:
             latency: Seconds that it took; by default the time since the slot was given.
         """
-        self._limit._answered(asyncio.get_running_loop().time() - self._since if latency is None else latency)
+        self._limit._answered(self._since, self._level, latency)
 
     def refused(self, retry_after: float | None = None) -> None:
         """The server refused the call because it has too many.
@@ -265,4 +292,4 @@ class Slot:
         Args:
             retry_after: Seconds after which the server wants to be asked again, if it said so.
         """
-        self._limit._turned_away(retry_after)
+        self._rest = self._limit._turned_away(self._level, retry_after)
