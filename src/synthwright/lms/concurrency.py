@@ -188,7 +188,8 @@ class AdaptiveLimit:
             if not self._cut:  # the first of this round trip; what is in flight was sent before we knew
                 self._cut, self._floor = True, max(1.0, self.limit / 2)
                 self._hold, self._next_hold = max(self._hold, self._next_hold), 2 * self._next_hold
-                self._next_hold = min(self._next_hold, max(_LONGEST_HOLD, 128 / self.limit))  # one call in a hundred
+                most = max(_LONGEST_HOLD, 128 / self.limit)  # so that looking costs one call in a hundred
+                self._next_hold = _HOLD if level == 1 else min(self._next_hold, most)  # alone: not for the load
                 self._step = 1
                 self._round_end = max(self._round_end, now + round_trip)
             self.limit = max(min(self.limit, self.in_flight - 1), self._floor)
@@ -221,8 +222,11 @@ class AdaptiveLimit:
             self.limit = max(self.limit * (1 - share / 2), self._floor)
         elif self._full and not self._held and not self._slow_start:
             self._grow()
-        known = min(share, _MOST_USUAL) if not self._cut or 4 * self._unexplained >= self._refused else 0.0
-        self._usual += (known - self._usual) * calls / (calls + _MEMORY)
+        weight = calls / (calls + _MEMORY)
+        if 4 * self._unexplained >= self._refused:
+            self._usual = min(self._usual + (share - self._usual) * weight, _MOST_USUAL)
+        else:  # as many as before, but where the load is highest: believe it less and less
+            self._usual *= 1 - weight if self._cut else 0.95
         self._last_peak, self._peak = self._peak, 0
         self._last_start, self._round_start = self._round_start, now
         self._done = self._refused = self._unexplained = 0
