@@ -17,6 +17,7 @@ from dspy.utils.exceptions import ContextWindowExceededError
 import synthwright as sw
 from synthwright.errors import ConfigError, UnusableLMError
 from synthwright.lms import Meter, Usage
+from synthwright.lms.http import Endpoint
 from synthwright.lms.metered import metered
 from synthwright.lms.openai import OpenAIEngine
 from synthwright.lms.raw import RawCompletion
@@ -402,7 +403,7 @@ def test_other_servers_are_asked_through_the_proxy_of_the_environment(words, ser
     lm = sw.openai_lm("m", "http://models.example/v1")
     assert len(sw.generate(words, seeds=TOPICS[:1], lms=lm, out=tmp_path)) == 1
     assert server.requests[0][0] == "http://models.example/v1/chat/completions"
-    assert OpenAIEngine("http://internal.example/v1", "m").proxy() is None
+    assert Endpoint("http://internal.example/v1").proxy() is None
 
 
 # A real server
