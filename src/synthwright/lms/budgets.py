@@ -54,11 +54,14 @@ class Retry:
         attempts: Tries in all, 1 or more. Bad requests and authentication errors are never repeated.
         base: First pause in seconds; it doubles each time, with full jitter, unless the server says how long to wait.
         cap: Longest pause in seconds.
+        patience: Seconds for which a call is repeated, however often, while the server refuses calls (429) or cannot
+            be reached, so that a restart of the server does not fail the seeds in flight.
     """
 
     attempts: int = 5
     base: float = 0.5
     cap: float = 60.0
+    patience: float = 120.0
 
 
 @dataclass

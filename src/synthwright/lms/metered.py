@@ -21,10 +21,11 @@ from dspy.utils.exceptions import LMRateLimitError, LMServerError, LMTimeoutErro
 from synthwright.errors import ConfigError, TruncatedResponseError
 from synthwright.lms.budgets import Meter, Retry, Usage
 from synthwright.lms.calls import EngineLM, raw_prompt
+from synthwright.lms.concurrency import AdaptiveLimit
 from synthwright.lms.journal import Journal, call_key
 from synthwright.lms.scopes import Scope, config_text, current_scope, request_digest, with_seed
 
-__all__ = ["MeteredLM", "metered"]
+__all__ = ["CallLimit", "MeteredLM", "metered"]
 
 _RETRYABLE = (
     lm15.RateLimitError,
@@ -36,6 +37,8 @@ _RETRYABLE = (
     LMTimeoutError,
     LMTransportError,
 )
+_REFUSED = (lm15.RateLimitError, LMRateLimitError)
+_UNAVAILABLE = (*_REFUSED, lm15.TransportError, LMTransportError)
 _TICKETS: ContextVar[Iterator[int] | None] = ContextVar("synthwright_tickets", default=None)
 _DIRECT = {"temperature", "max_tokens", "top_p", "stop", "presence_penalty", "frequency_penalty", "response_format"}
 """Arguments of a call that needs nothing else of DSPy than its answer."""
@@ -79,15 +82,20 @@ class _Metered:
             call.scope.book(call.caller, used)
         return self._whole(call, response)
 
-    def _failed(self, call: "_Call", error: BaseException, attempt: int) -> float | None:
+    def _failed(self, call: "_Call", error: BaseException, attempt: int, started: float) -> float | None:
         """Book a failed attempt; returns seconds to wait before the next one, or None if there is none."""
         self._book(call, Usage(calls=1))
-        if attempt + 1 >= self.retry.attempts or not isinstance(error, _RETRYABLE):
+        if self.retry.attempts == 1 or not isinstance(error, _RETRYABLE):
+            return None
+        if isinstance(error, _UNAVAILABLE):  # it says nothing about the call, which may be repeated for longer
+            if time.monotonic() - started >= self.retry.patience:
+                return None
+        elif attempt + 1 >= self.retry.attempts:
             return None
         asked = getattr(error, "retry_after", None)
         if asked is not None:
             return min(max(float(asked), 0.0), self.retry.cap)
-        return self._jitter.uniform(0, min(self.retry.cap, self.retry.base * 2**attempt))
+        return self._jitter.uniform(0, min(self.retry.cap, self.retry.base * 2 ** min(attempt, 30)))
 
     def _answered(self, call: "_Call", response: Response) -> Response:
         self._book(call, self.meter.usage(self.lm.model, response))
@@ -139,7 +147,7 @@ class MeteredEngine(_Metered):
         call = self._prepare(request)
         if (response := self._recall(call)) is not None:
             return response
-        attempt = 0
+        attempt, started = 0, time.monotonic()
         while True:
             self.meter.reserve()
             try:
@@ -149,7 +157,7 @@ class MeteredEngine(_Metered):
                     bare, options = self._foreign(call.request)
                     response = _checked(self.lm(bare, **options), self.lm)
             except BaseException as error:
-                pause = self._failed(call, error, attempt)
+                pause = self._failed(call, error, attempt, started)
                 if pause is None:
                     raise
                 time.sleep(pause)
@@ -158,15 +166,35 @@ class MeteredEngine(_Metered):
             return self._answered(call, response)
 
 
+class CallLimit:
+    """Calls in flight to one LM, on each event loop: a number that adapts to a server, and is fixed in this process.
+
+    Args:
+        lm: The LM.
+        cap: Most calls in flight.
+    """
+
+    def __init__(self, lm: dspy.BaseLM, cap: int) -> None:
+        self.cap = cap
+        self.adaptive = not isinstance(lm, EngineLM) or bool(_endpoint(lm))
+        self._limits: WeakKeyDictionary[asyncio.AbstractEventLoop, AdaptiveLimit] = WeakKeyDictionary()
+
+    def here(self) -> AdaptiveLimit:
+        """The limit of the running event loop."""
+        loop = asyncio.get_running_loop()
+        if loop not in self._limits:
+            self._limits[loop] = AdaptiveLimit(self.cap) if self.adaptive else AdaptiveLimit(self.cap, self.cap)
+        return self._limits[loop]
+
+
 class AsyncMeteredEngine(_Metered):
-    """The asyncio engine: for runs. At most `limit` calls are in flight at a time on an event loop."""
+    """The asyncio engine: for runs."""
 
     def __init__(
-        self, lm: dspy.BaseLM, role: str, meter: Meter, retry: Retry, journal: Journal | None, limit: int
+        self, lm: dspy.BaseLM, role: str, meter: Meter, retry: Retry, journal: Journal | None, limit: CallLimit
     ) -> None:
         super().__init__(lm, role, meter, retry, journal)
         self.limit = limit
-        self._slots: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
         self._under_way: dict[bytes, asyncio.Future[Response]] = {}
 
     async def complete(self, request: Request, sampling: str | None = None) -> Response:
@@ -194,10 +222,10 @@ class AsyncMeteredEngine(_Metered):
             mine.cancel()
 
     async def _ask(self, call: _Call) -> Response:
-        slots = self._slots.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(self.limit))
-        attempt = 0
+        limit = self.limit.here()
+        attempt, refused, started = 0, False, time.monotonic()
         while True:
-            async with slots:
+            async with limit.slot(again=refused) as slot:
                 self.meter.reserve()
                 try:
                     if isinstance(self.lm, EngineLM):
@@ -206,12 +234,17 @@ class AsyncMeteredEngine(_Metered):
                         bare, options = self._foreign(call.request)
                         response = _checked(await self.lm.acall(bare, **options), self.lm)
                 except BaseException as error:
-                    pause = self._failed(call, error, attempt)
+                    pause = self._failed(call, error, attempt, started)
                     if pause is None:
                         raise
+                    if refused := isinstance(error, _REFUSED):
+                        slot.refused(getattr(error, "retry_after", None))
                 else:
+                    if self.limit.adaptive:
+                        slot.done()
                     return self._answered(call, response)
-            await asyncio.sleep(pause)
+            if not refused:  # else the limit holds the next slot back until the server takes calls again
+                await asyncio.sleep(pause)
             attempt += 1
 
 
@@ -315,7 +348,7 @@ def _message(role: str, text: str) -> Message:
 
 def _endpoint(lm: dspy.BaseLM) -> str:
     """Where an LM is served, without what could be secret: an address is stored only as the hash of a key."""
-    address = getattr(getattr(lm, "engine", None), "endpoint", None) or lm.kwargs.get("api_base") or ""
+    address = getattr(getattr(lm, "engine", None), "api_base", None) or lm.kwargs.get("api_base") or ""
     return str(address)
 
 
@@ -334,7 +367,7 @@ def metered(
     role: str,
     meter: Meter,
     retry: Retry | None = None,
-    limit: int = 64,
+    limit: CallLimit | int = 64,
     journal: Journal | None = None,
 ) -> MeteredLM:
     """An LM with the same sampling whose calls are drawn, recorded, retried, counted and limited.
@@ -344,13 +377,14 @@ def metered(
         role: Role under which usage is booked.
         meter: The counter of the run.
         retry: How failed calls are repeated.
-        limit: Calls in flight at a time through the asyncio engine.
+        limit: Most calls in flight through the asyncio engine, or the limit that it shares with other roles.
         journal: Where answers are recorded and looked up; None to do neither.
 
     Raises:
         ConfigError: A budget in US dollars is set and nothing is known of this LM's price.
     """
     retry = retry or Retry()
+    limit = CallLimit(lm, limit) if isinstance(limit, int) else limit
     free = isinstance(lm, EngineLM) and lm.model.startswith("embedded/")
     if meter.budget.usd is not None and not free and lm.model not in meter.prices:
         raise ConfigError(

@@ -9,7 +9,7 @@ from synthwright.errors import ConfigError
 from synthwright.lms.budgets import Meter, Retry
 from synthwright.lms.embedded import embedded_lm
 from synthwright.lms.journal import Journal
-from synthwright.lms.metered import MeteredLM, metered
+from synthwright.lms.metered import CallLimit, MeteredLM, metered
 from synthwright.programs.base import Generator
 
 __all__ = ["assign_lms", "close_engines", "describe", "resolve_lms", "used_roles"]
@@ -71,8 +71,10 @@ def assign_lms(
     Returns:
         The metered LMs by role.
     """
+    limits = {id(lm): CallLimit(lm, limit) for lm in lms.values()}  # roles that share an LM share its limit
     wrapped = {
-        role: metered(lm, role=role, meter=meter, retry=retry, limit=limit, journal=journal) for role, lm in lms.items()
+        role: metered(lm, role=role, meter=meter, retry=retry, limit=limits[id(lm)], journal=journal)
+        for role, lm in lms.items()
     }
     for name, module in _callers(generator):
         module.lm = wrapped[generator.role_of(name)]
