@@ -238,7 +238,7 @@ def test_no_more_calls_are_in_flight_than_asked_for(limit, tmp_path):
 
 
 def test_a_slot_is_free_while_a_call_waits_to_be_repeated():
-    lm = ScriptedLM({"*": [dspy.lm15.RateLimitError("wait", retry_after=0.3), "first", "second"]})
+    lm = ScriptedLM({"*": [dspy.lm15.ServerError("wait", retry_after=0.3), "first", "second"]})
     wrapped = metered(lm, role="r", meter=Meter(), limit=1)
 
     async def main():
