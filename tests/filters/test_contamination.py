@@ -187,7 +187,7 @@ def test_a_run_keeps_the_hit_as_the_reason(files, tmp_path):
         seeds=[{"text": "Something new about hens."}, {"text": "Consider this. " + OTHER}],
         out=tmp_path / "run",
         filters=[Decontamination(("instruction",), (files / "maths.jsonl",))],
-        lms=ScriptedLM([]),
+        lms=ScriptedLM({}),
     )
     assert [row.instruction for row in run.rows] == ["Something new about hens."]
     (lost,) = [json.loads(line) for line in (tmp_path / "run" / "rejected.jsonl").read_text().splitlines()]

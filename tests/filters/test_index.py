@@ -38,9 +38,12 @@ def test_postings_are_a_dictionary_of_lists(monkeypatch, buffer):
     for key, entry in zip(asked, postings.lists(asked), strict=True):
         assert sorted(int(row) for part in entry.parts for row in part) == plain.get(key, [])
         assert entry.size == len(plain.get(key, []))
-    rows, counts = tally(postings.lists(keys))
+        some = np.arange(0, 400, 3, dtype=np.uint32)
+        assert entry.holds(some).tolist() == [row in plain.get(key, []) for row in some.tolist()]
     flat = sorted(row for key in keys for row in plain.get(key, []))
-    assert np.repeat(rows, counts).tolist() == flat
+    for total in (400, 10**6):  # the two ways to count
+        rows, counts = tally(postings.lists(keys), total)
+        assert np.repeat(rows, counts).tolist() == flat
     again = pickle.loads(pickle.dumps(postings))
     assert [e.size for e in again.lists(asked)] == [e.size for e in postings.lists(asked)]
 
@@ -55,7 +58,7 @@ def test_segments_stay_few(monkeypatch):
 
 
 def test_nothing_is_tallied_from_nothing():
-    rows, counts = tally(Postings().lists([1, 2]))
+    rows, counts = tally(Postings().lists([1, 2]), 5)
     assert len(rows) == len(counts) == 0
 
 

@@ -9,6 +9,7 @@ import threading
 import zipfile
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import numpy as np
 import pytest
@@ -185,7 +186,8 @@ class Server:
     """Answers POSTs from a list of (status, headers, body), the last one for ever; bodies may be functions."""
 
     def __init__(self):
-        self.answers, self.requests = [], []
+        self.answers: list[Any] = []
+        self.requests: list[Any] = []
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -193,7 +195,7 @@ class Server:
                 asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 server.requests.append((self.path, dict(self.headers), asked))
                 status, headers, body = server.answers[min(len(server.requests), len(server.answers)) - 1]
-                data = body(asked, self.headers) if callable(body) else body
+                data = body if isinstance(body, bytes) else body(asked, self.headers)
                 self.send_response(status)
                 for name, value in {"Content-Length": str(len(data)), **headers}.items():
                     self.send_header(name, value)

@@ -64,7 +64,7 @@ class Decontamination(Filter):
     """
 
     fields: tuple[str, ...]
-    against: tuple[str, ...]
+    against: Sequence[str | os.PathLike[str]]
     item_field: str = "question"
     n: int = 13
     shortest: int = 4

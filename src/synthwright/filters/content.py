@@ -121,8 +121,8 @@ class Repetition(Filter):
     """Drops rows whose field repeats itself, as an LM does that is caught in a loop.
 
     Two signs: the share of word n-grams that occurred before in the text, and how well it compresses (which also sees
-    loops of characters, and any script). In 267 pieces of documentation, code and data, of up to 2,500 characters each, the
-    medians were 0.03 and 2.4, the 90th percentiles 0.10 and 2.9, the largest 0.57 and 7.1 (a table of signatures).
+    loops of characters, and any script). In 267 pieces of documentation, code and data, of up to 2,500 characters each,
+    the medians were 0.03 and 2.4, the 90th percentiles 0.10 and 2.9, the largest 0.57 and 7.1 (a list of signatures).
 
     Source: n-gram shares as in Rae et al., 2021 (Gopher, table A1), with a laxer bound since answers hold lists and
     code; compression as in Whisper's decoding (Radford et al., 2023, section 4.5).

@@ -3,6 +3,7 @@
 import zlib
 from array import array
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from synthwright.errors import ConfigError
@@ -103,6 +104,7 @@ class MinHashNovelty(Filter):
         return [zlib.crc32(packed[start : start + width], start) for start in range(0, whole, width)]
 
 
+@cache
 def band_rows(threshold: float, permutations: int) -> int:
     """Rows of a band: as many as leave a pair at the threshold a chance of at most 0.001 to agree in no band."""
     for rows in range(permutations, 1, -1):
