@@ -1,9 +1,9 @@
-"""Near-duplicates: `rensa` and `datasketch` under the settings of Persona Hub, and `MinHashNovelty`, which uses one of them.
+"""Near-duplicates: `rensa` and `datasketch` under the settings of Persona Hub, and `MinHashNovelty`.
 
 Usage: python benchmarks/duplicates.py [ROWS] [--write]     (needs `pip install datasketch`)
 
-Speed and memory are measured on rows of 20 words. Recall and precision are measured on planted pairs of texts whose sets
-of words have a known Jaccard similarity. Times are CPU seconds of one core. With --write the table goes to
+Speed and memory are measured on rows of 20 words. Recall and precision are measured on planted pairs of texts whose
+sets of words have a known Jaccard similarity. Times are CPU seconds of one core. With --write the table goes to
 `benchmarks/results/duplicates.md`.
 """
 
@@ -152,7 +152,7 @@ def main():
         shares, recall, precision = quality(make)
         lines.append((name, cost, size, recall, precision, shares))
         print(
-            f"{name}: {cost:.0f} us and {size:.0f} bytes a row, recall {recall:.3f}, precision {precision:.3f}; found at "
+            f"{name}: {cost:.0f} us, {size:.0f} bytes a row, recall {recall:.3f}, precision {precision:.3f}; found at "
             + ", ".join(f"{s}: {share:.2f}" for s, share in zip(SIMILARITIES, shares, strict=True)),
             flush=True,
         )
@@ -170,18 +170,19 @@ def main():
     (Path(__file__).parent / "results" / "duplicates.md").write_text(
         f"""# Near-duplicates: rensa and datasketch
 
-`python benchmarks/duplicates.py --write`, {time.strftime("%Y-%m-%d")}, 2 virtual cores ({cpu}, Python {platform.python_version()},
-{packages}). Persona Hub's settings: word 1-grams, {PERMUTATIONS} permutations, similarity {THRESHOLD}. Cost of checking and adding
-{count:,} rows of 20 words; the last columns are the share of {PAIRS} planted pairs of that Jaccard similarity that are called duplicates,
-from which recall and precision at {THRESHOLD} follow (words of the pairs: 57 each).
+`python benchmarks/duplicates.py --write`, {time.strftime("%Y-%m-%d")}, 2 virtual cores ({cpu}, Python
+{platform.python_version()}, {packages}). Persona Hub's settings: word 1-grams, {PERMUTATIONS} permutations, similarity
+{THRESHOLD}. Cost of checking and adding {count:,} rows of 20 words; the last columns are the share of {PAIRS} planted
+pairs of that Jaccard similarity (57 words each) that are called duplicates, from which recall and precision follow.
 
 {head}
 |---|---|---|---|---|{"---|" * len(SIMILARITIES)}
 {table}
 
-rensa's signatures cost a hundredth of datasketch's, so it is the dependency. Neither library's index alone decides well at 0.9: few wide bands
-miss true pairs, many narrow ones call pairs of 0.7 duplicates. `MinHashNovelty` therefore takes bands so narrow that a pair at the threshold is
-found with a probability of 0.999, and compares the candidates exactly; its own band index (`filters/index.py`) holds a fraction of the bytes.
+rensa's signatures cost a hundredth of datasketch's, so it is the dependency. Neither library's index alone decides well
+at 0.9: few wide bands miss true pairs, many narrow ones call pairs of 0.7 duplicates. `MinHashNovelty` therefore takes
+bands so narrow that a pair at the threshold is found with a probability of 0.999, and compares the candidates exactly.
+Its band index (`filters/index.py`) holds a fraction of the bytes at a million rows.
 """,
         encoding="utf-8",
     )

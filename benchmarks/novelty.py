@@ -4,8 +4,8 @@ Usage: python benchmarks/novelty.py [LARGEST POOL] [--write]
 
 Instructions are made by a chain of word pairs learnt from the repository's own seeds and documents, behind openings as
 instructions have them; 15 % of them are copies of earlier ones with up to a third of their words changed. The package
-takes seconds for one scan of a large pool, so it is timed on a sample of the pool and scaled, except at 1,000 rows. Times
-are CPU seconds of one core: neighbours on the machine do not count.
+takes seconds for one scan of a large pool, so it is timed on a sample of the pool and scaled, except at 1,000 rows.
+Times are CPU seconds of one core: neighbours on the machine do not count.
 With --write the table goes to `benchmarks/results/novelty.md`.
 """
 
@@ -181,12 +181,13 @@ def main():
     (ROOT / "benchmarks" / "results" / "novelty.md").write_text(
         f"""# Novelty by ROUGE-L against a growing pool
 
-`python benchmarks/novelty.py --write`, {time.strftime("%Y-%m-%d")}, 2 virtual cores ({machine()}). Instructions of
-{tokens:.0f} words on average, made by the script from the repository's own texts; {COPIES:.0%} of them are changed copies of
-earlier ones. Threshold 0.7. Verdicts are those of `rouge-score` (no stemmer) on every pair:
+`python benchmarks/novelty.py --write`, {time.strftime("%Y-%m-%d")}, 2 virtual cores
+({machine()}). Instructions of
+{tokens:.0f} words on average, made by the script from the repository's own texts; {COPIES:.0%} of them are changed
+copies of earlier ones. Threshold 0.7. Verdicts are those of `rouge-score` (no stemmer) on every pair:
 `tests/filters/test_novelty.py`. Milliseconds of CPU:
 
-| pool | dropped | `RougeNovelty`: check and add, per admitted row | ten nearest | a scan by `rouge-score` | ratio |
+| pool | dropped | `RougeNovelty`, per admitted row | ten nearest | a scan by `rouge-score` | ratio |
 |---|---|---|---|---|---|
 {table}
 
