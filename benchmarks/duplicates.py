@@ -182,7 +182,6 @@ pairs of that Jaccard similarity (57 words each) that are called duplicates, fro
 rensa's signatures cost a hundredth of datasketch's, so it is the dependency. Neither library's index alone decides well
 at 0.9: few wide bands miss true pairs, many narrow ones call pairs of 0.7 duplicates. `MinHashNovelty` therefore takes
 bands so narrow that a pair at the threshold is found with a probability of 0.999, and compares the candidates exactly.
-Its band index (`filters/index.py`) holds a fraction of the bytes at a million rows.
 """,
         encoding="utf-8",
     )
