@@ -16,8 +16,8 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from datasketch import MinHash, MinHashLSH
-from rensa import RMinHash, RMinHashLSH
+from datasketch import MinHash, MinHashLSH  # pyright: ignore[reportMissingImports]
+from rensa import RMinHash, RMinHashLSH  # pyright: ignore[reportAttributeAccessIssue]  # compiled, no stubs
 
 import synthwright as sw
 from synthwright.filters import MinHashNovelty

@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import django
+import django  # pyright: ignore[reportMissingImports]
 
 LANGUAGES = (
     "ar bg cs da de el es et fi fr he hi hr hu id it ja ko lt lv nl pl pt ro ru sk sl sv th tr uk vi zh_Hans".split()
