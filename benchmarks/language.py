@@ -26,7 +26,7 @@ _MARKUP = re.compile(r"%\(?\w*\)?[sd]|<[^>]+>|\{[^}]*\}|&\w+;")
 def sentences():
     """Pairs of a language code and a sentence."""
     found = {code: set() for code in ("en", *LANGUAGES)}
-    for path in sorted(Path(django.__file__).parent.rglob("LC_MESSAGES/django.mo")):
+    for path in sorted(Path(str(django.__file__)).parent.rglob("LC_MESSAGES/django.mo")):
         code = path.parts[-3]
         if code not in found:
             continue
