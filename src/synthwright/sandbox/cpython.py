@@ -18,7 +18,7 @@ from typing import Any
 from synthwright.errors import ConfigError
 from synthwright.sandbox.child import DIED, TIMED_OUT
 from synthwright.sandbox.inside import encode
-from synthwright.sandbox.programs import ALLOWED_IMPORTS, check_program, imported_modules
+from synthwright.sandbox.programs import ALLOWED_IMPORTS, BANNED_NAMES, check_program, imported_modules
 from synthwright.sandbox.results import Arguments, Failure, Limits, Value
 from synthwright.sandbox.transit import read_arguments, read_result
 from synthwright.sandbox.values import MAX_DEPTH
@@ -46,7 +46,8 @@ class SubprocessSandbox:
     Args:
         workers: Processes at once; None for one a core.
         limits: For runs that name none. Interpreter start (20 to 100 ms) is not counted.
-        screen: Refuse what `check_program` refuses before it runs. Off, any import is tried.
+        screen: Refuse, before they run, imports outside a list, builtins such as `open` and `eval`, and
+            `__attributes__`, see `check_program`. Off, only the fences hold.
     """
 
     def __init__(self, workers: int | None = None, *, limits: Limits | None = None, screen: bool = True) -> None:
@@ -100,7 +101,7 @@ class SubprocessSandbox:
         arguments = read_arguments(inputs, function)
         if isinstance(arguments, Failure):
             return arguments
-        if self.screen and (refused := check_program(program, function="")):
+        if self.screen and (refused := _screen(program)):
             return refused
         form = encode(list(arguments), [10_000_000], MAX_DEPTH)
         result = self._execute(program, form, function, limits, seed)
@@ -182,6 +183,14 @@ class SubprocessSandbox:
                 return Failure("crashed", "a signal ended the program")
             return Failure("error", "the program ended its process", "SystemExit")
         return read_result(text, limits, _no_file)
+
+
+def _screen(program: str) -> Failure | None:
+    """What gets near the system is refused; what is only unfit for a task, such as `print`, is not."""
+    names = BANNED_NAMES - {"dir", "hash", "id", "object", "print"}
+    return check_program(
+        program, function="", allowed_imports=_PRELOADED, banned_imports=frozenset(), banned_names=names
+    )
 
 
 def _no_file(exception: str, message: str) -> bool:

@@ -3,7 +3,7 @@
 import asyncio
 
 from synthwright.sandbox.results import Arguments, Failure, Limits, Sandbox, Value
-from synthwright.sandbox.values import equal
+from synthwright.sandbox.values import canonical, equal
 
 __all__ = ["acheck_deterministic", "check_deterministic"]
 
@@ -37,7 +37,7 @@ def _compare(first: Value | Failure, second: Value | Failure) -> Value | Failure
     if isinstance(first, Value) and isinstance(second, Value):
         if equal(first.value, second.value):
             return first
-        return Failure("nondeterministic", f"{first.value!r:.200} and {second.value!r:.200}")
+        return Failure("nondeterministic", f"{canonical(first.value)[:200]} and {canonical(second.value)[:200]}")
     if isinstance(first, Failure) and isinstance(second, Failure) and first.kind == second.kind:
         return first
     for failure in (first, second):  # trouble of the sandbox says nothing about the program

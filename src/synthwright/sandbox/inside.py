@@ -9,7 +9,7 @@ A list is a JSON array; what JSON lacks is an object with one tag: `t` tuple, `s
 values in turn), `b` bytes in hexadecimal, `c` complex, `i` an integer that a float could not hold.
 """
 
-import json
+from json import dumps
 
 TAGS = {tuple: "t", set: "s", frozenset: "f"}
 
@@ -54,12 +54,12 @@ def call(program, function, arguments, namespace, room, depth):  # noqa: ANN001,
         stage = "call"
         value = namespace[function](*arguments)
         stage = "encode"
-        text = json.dumps(encode(value, [room], depth))
+        text = dumps(encode(value, [room], depth))
         if len(text) > room:
             raise LookupError
         return '["value", ' + text + "]"
     except BaseException as error:
         try:
-            return json.dumps([stage, [type(error).__name__, str(error)[:500]]])
+            return dumps([stage, [type(error).__name__, str(error)[:500]]])
         except BaseException:
-            return json.dumps([stage, ["Exception", ""]])
+            return dumps([stage, ["Exception", ""]])

@@ -40,6 +40,22 @@ _RESTART = 50_000  # sessions of one worker before it is replaced: bounds what a
 _BACKSTOP_SECONDS = 700  # above Limits.seconds; each run's own limit is enforced within a second of grace
 # Pools inherited through a fork. They belong to the parent; dropping them would stop the parent's workers.
 _INHERITED: list[Any] = []
+_ALIVE: "weakref.WeakSet[MontySandbox]" = weakref.WeakSet()
+_used_in: int | None = None  # the process that first started a worker
+
+
+def _leave_to_parent() -> None:
+    for sandbox in _ALIVE:
+        _INHERITED.append((sandbox._pool, sandbox._threads, sandbox._loops, sandbox._launcher))
+        if sandbox._launcher:
+            sandbox._launcher._finalizer.detach()  # pyright: ignore[reportAttributeAccessIssue]
+        sandbox._start_empty()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_parent)
+
+
 _Session = tuple[dict[str, Any], dict[str, Any]]
 
 
@@ -78,7 +94,7 @@ class MontySandbox:
         self._start_empty()
 
     def _start_empty(self) -> None:
-        self._pid = os.getpid()
+        _ALIVE.add(self)
         self._lock = threading.Lock()
         self._pool: Monty | None = None
         self._threads: ThreadPoolExecutor | None = None
@@ -107,7 +123,6 @@ class MontySandbox:
 
         An asyncio program closes its own with `aclose`.
         """
-        self._after_fork()
         with self._lock:
             pool, self._pool = self._pool, None
             threads, self._threads = self._threads, None
@@ -211,19 +226,21 @@ class MontySandbox:
                 return Failure("syntax", "a lone surrogate is not a character")
         return {"limits": _limits(limits)}, given
 
-    def _after_fork(self) -> None:
-        if self._pid != os.getpid():
-            _INHERITED.append((self._pool, self._threads, dict(self._loops), self._launcher))
-            self._start_empty()
-
     def _started(self) -> Monty:
-        self._after_fork()
         with self._lock:
             if self._pool is None:
                 self._pool = Monty(**self._options()).__enter__()
             return self._pool
 
     def _options(self) -> dict[str, Any]:
+        global _used_in
+        _used_in = _used_in or os.getpid()
+        if _used_in != os.getpid():
+            # Monty's threads do not survive a fork, and without them the first call would wait forever
+            raise ConfigError(
+                "Monty cannot run in a fork of a process that has used it: start processes by 'spawn' or 'forkserver', "
+                "or use get_sandbox('subprocess')."
+            )
         workers = self.workers or os.cpu_count() or 1
         return {
             "binary_path": self._binary(),
@@ -266,7 +283,6 @@ class MontySandbox:
     async def _session(
         self, limits: Limits, seed: int, options: dict[str, Any]
     ) -> AsyncIterator[pydantic_monty.AsyncMontySession]:
-        self._after_fork()
         loop = asyncio.get_running_loop()
         if loop not in self._loops:  # a task, because a hundred first runs may come at once
             self._loops[loop] = asyncio.ensure_future(AsyncMonty(**self._options()).__aenter__())
