@@ -1,4 +1,4 @@
-"""Checked programs a second: our two sandboxes beside a process per run and DSPy's interpreters, in one run, with ratios.
+"""Checked programs a second: our sandboxes beside a process per run and DSPy's interpreters, in one run, with ratios.
 
 A checked program is a call in a fresh session with its value returned as data. Each executor runs the same small
 programs; CPU is that of this process and its workers, so it counts also when the machine is busy.
@@ -6,6 +6,7 @@ programs; CPU is that of this process and its workers, so it counts also when th
 Usage: python benchmarks/sandbox.py [PROGRAMS]
 """
 
+import ast
 import asyncio
 import importlib.metadata
 import json
@@ -88,7 +89,7 @@ def process_per_run(n: int) -> list[object]:
         done = subprocess.run(
             [sys.executable, "-I", "-c", code, json.dumps(arguments)], capture_output=True, text=True, timeout=10
         )
-        out.append(__import__("ast").literal_eval(done.stdout))
+        out.append(ast.literal_eval(done.stdout))
     return out
 
 
@@ -98,7 +99,7 @@ def dspy_local(n: int) -> list[object]:
     with dspy.LocalInterpreter() as interpreter:
         for program, arguments in calls(n):
             text = interpreter.execute(program + f"\nprint(repr(f(*{arguments!r})))")
-            out.append(__import__("ast").literal_eval(str(text).strip()))
+            out.append(ast.literal_eval(str(text).strip()))
     return out
 
 

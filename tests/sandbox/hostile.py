@@ -2,6 +2,7 @@
 
 `value` is what a harmless answer looks like: a value that proves nothing was reached. Anything else must be a Failure.
 """
+# ruff: noqa: E501 - programs read best on one line
 
 from typing import Any, NamedTuple
 

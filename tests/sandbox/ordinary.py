@@ -1,4 +1,5 @@
 """Programs to measure how much Python a backend knows: name -> (source, arguments)."""
+# ruff: noqa: E501 - programs read best on one line
 
 
 def body(*lines: str) -> str:
@@ -61,6 +62,10 @@ ORDINARY = {
 }  # fmt: skip
 
 UNSUPPORTED = {
+    "operators of classes": ("class A:\n    def __init__(self, n):\n        self.n = n\n    def __lt__(self, o):\n        return self.n < o.n\ndef f(x):\n    return [a.n for a in sorted([A(x), A(1)])]", (2,)),
+    "properties": ("class A:\n    @property\n    def n(self):\n        return 1\ndef f(x):\n    return A().n", (2,)),
+    "del": (body("y = {1: 2}", "del y[1]", "return y"), (1,)),
+    "super": ("class A:\n    def __init__(self):\n        super().__init__()\ndef f(x):\n    return x if A() else 0", (1,)),
     "heapq": ("import heapq\n" + body("h = []", "for v in x:", "    heapq.heappush(h, v)", "return [heapq.heappop(h) for _ in x], heapq.nlargest(2, x)"), ([5, 1, 4],)),
     "string module": ("import string\n" + body("return ''.join(c for c in x if c not in string.punctuation), string.ascii_lowercase[:3]"), ("a,b!c",)),
     "statistics": ("import statistics\n" + body("return statistics.mean(x), statistics.median(x)"), ([1, 2, 3, 10],)),

@@ -1,4 +1,5 @@
 """Ordinary programs of the kind that Absolute Zero proposes give CPython's value in both backends, or say "unsupported"."""
+# ruff: noqa: E501 - programs read best on one line
 # pyright: reportAttributeAccessIssue=false
 
 import runpy
@@ -28,7 +29,7 @@ def cpython():
 @pytest.mark.parametrize("name", ORDINARY)
 def test_monty_gives_cpythons_value(monty, name):
     program, arguments = ORDINARY[name]
-    namespace = {"__name__": "program"}
+    namespace: dict = {"__name__": "program"}
     exec(program, namespace)  # ours, not a model's
     expected = namespace["f"](*arguments)
     result = monty.run(program, arguments)
@@ -39,6 +40,7 @@ def test_monty_gives_cpythons_value(monty, name):
 def test_the_subprocess_gives_the_same_values(monty, cpython):
     calls = [*ORDINARY.values()]
     for name, here, there in zip(ORDINARY, monty.run_many(calls), cpython.run_many(calls), strict=True):
+        assert here.ok and there.ok, (name, here, there)
         assert equal(here.value, there.value), name
 
 

@@ -1,4 +1,5 @@
 """Programs are judged, normalised and measured on their syntax tree, not on their words."""
+# ruff: noqa: E501 - programs read best on one line
 # pyright: reportOptionalMemberAccess=false, reportArgumentType=false
 
 import pytest

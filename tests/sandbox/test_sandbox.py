@@ -1,4 +1,5 @@
 """Both backends keep one contract: a value or a typed failure, in order, after deaths, pickles and forks."""
+# ruff: noqa: E501 - programs read best on one line
 # pyright: reportAttributeAccessIssue=false, reportArgumentType=false
 # A test that reads .value of a Failure fails, as it should.
 

@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Self
 
 from synthwright.errors import ConfigError
 from synthwright.sandbox.child import DIED, TIMED_OUT
@@ -27,6 +27,9 @@ __all__ = ["SubprocessSandbox"]
 
 _GRACE = 10.0  # seconds that a process may take to start on a busy machine
 _PRELOADED = ALLOWED_IMPORTS | {"random", "time", "datetime"}
+
+# What modules import only when a function needs it, at a time when there is no file to read.
+_LATER = {"collections": "heapq", "datetime": "_strptime", "time": "_strptime"}
 
 
 @functools.cache
@@ -72,7 +75,7 @@ class SubprocessSandbox:
         self.workers, self.limits, self.screen = state["workers"], state["limits"], state["screen"]
         self._start_empty()
 
-    def __enter__(self) -> "SubprocessSandbox":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *args: object) -> None:
@@ -142,7 +145,7 @@ class SubprocessSandbox:
             "function": function,
             "arguments": form,
             "inside": _beside(),
-            "modules": sorted(modules),
+            "modules": sorted(modules | {_LATER[name] for name in modules & _LATER.keys()}),
             "seed": seed,
             "seconds": limits.seconds,
             "memory_mb": limits.memory_mb,

@@ -20,7 +20,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pydantic_monty
 from pydantic_monty import AsyncMonty, Monty, MontyCrashedError, MontyError
@@ -112,7 +112,7 @@ class MontySandbox:
         self.workers, self.limits = state["workers"], state["limits"]
         self._start_empty()
 
-    def __enter__(self) -> "MontySandbox":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *args: object) -> None:
@@ -156,7 +156,7 @@ class MontySandbox:
                 with pool.checkout(**job[0]) as session:
                     session.load_session(blob)
                     text = session.feed_run(_CALL, inputs=job[1], print_callback=_quiet)
-                return read_result(text, limits or self.limits, _is_unsupported)
+                return _blame(read_result(text, limits or self.limits, _is_unsupported), program)
             except MontyError as error:
                 failure = _explain(error)
             if failure.kind != "crashed" or attempt == 2:
@@ -174,7 +174,7 @@ class MontySandbox:
             try:
                 async with self._session(limits or self.limits, seed, job[0]) as session:
                     text = await session.feed_run(_CALL, inputs=job[1], print_callback=_quiet)
-                return read_result(text, limits or self.limits, _is_unsupported)
+                return _blame(read_result(text, limits or self.limits, _is_unsupported), program)
             except MontyError as error:
                 failure = _explain(error)
             if failure.kind != "crashed" or attempt == 2:
@@ -343,6 +343,14 @@ def _is_unsupported(exception: str, message: str) -> bool:
             return _has(*words[:2])
         return isinstance(owner, type) and hasattr(owner, words[1])
     return False
+
+
+def _blame(result: Value | Failure, program: str) -> Value | Failure:
+    """A TypeError is Monty's where a class defines an operator: it does not call all of them, `__lt__` and `__len__` say."""
+    if isinstance(result, Failure) and (result.kind, result.exception) == ("error", "TypeError"):
+        if re.search(r"def __(?!init__|str__|repr__)\w+__", program):
+            return Failure("unsupported", result.detail, result.exception)
+    return result
 
 
 def _has(module: str, name: str) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, Self, runtime_checkable
 
 from synthwright.errors import ConfigError
 
@@ -103,6 +103,10 @@ class Sandbox(Protocol):
     Use it in a `with` block or call `close`. It may be pickled and survives a fork: its workers stay behind, and the
     copy starts its own.
     """
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *args: object) -> None: ...
 
     def run(
         self, program: str, inputs: Arguments = (), *, function: str = "f", limits: Limits | None = None, seed: int = 0
