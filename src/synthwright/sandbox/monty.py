@@ -346,7 +346,7 @@ def _is_unsupported(exception: str, message: str) -> bool:
 
 
 def _blame(result: Value | Failure, program: str) -> Value | Failure:
-    """A TypeError is Monty's where a class defines an operator: it does not call all of them, `__lt__` and `__len__` say."""
+    """A TypeError is Monty's where a class defines an operator: it calls some of them, not `__lt__` or `__len__`."""
     if isinstance(result, Failure) and (result.kind, result.exception) == ("error", "TypeError"):
         if re.search(r"def __(?!init__|str__|repr__)\w+__", program):
             return Failure("unsupported", result.detail, result.exception)
