@@ -3,8 +3,23 @@
 if __name__ != "synthwright.retrieval":
     raise ImportError("import synthwright.retrieval, not retrieval")
 
+from synthwright.retrieval.base import Corpus, PassageList, Retriever, SkipLog
 from synthwright.retrieval.bm25 import BM25
-from synthwright.retrieval.passages import Passage, split_text, text_files
+from synthwright.retrieval.fusion import aretrieve, fuse, retrieve
+from synthwright.retrieval.passages import Passage, split_text
 from synthwright.retrieval.wikipedia import RetrievalError, Wikipedia
 
-__all__ = ["BM25", "Passage", "RetrievalError", "Wikipedia", "split_text", "text_files"]
+__all__ = [
+    "BM25",
+    "Corpus",
+    "Passage",
+    "PassageList",
+    "RetrievalError",
+    "Retriever",
+    "SkipLog",
+    "Wikipedia",
+    "aretrieve",
+    "fuse",
+    "retrieve",
+    "split_text",
+]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from rank_bm25 import BM25Okapi
 
 from synthwright.errors import ConfigError
+from synthwright.retrieval.base import Retriever
 from synthwright.retrieval.passages import Passage
 
 __all__ = ["BM25"]
@@ -13,7 +14,7 @@ __all__ = ["BM25"]
 _WORD = re.compile(r"\w+")
 
 
-class BM25:
+class BM25(Retriever):
     """Ranks passages by the words they share with a query. The whole index is in memory.
 
     Args:
@@ -34,19 +35,16 @@ class BM25:
             raise ConfigError(f"BM25 needs passages with words in them, got {len(self.passages)} without any.")
         self._index = BM25Okapi(tokens)
 
-    def search(self, query: str, k: int = 10) -> list[Passage]:
-        """The `k` best passages that share a word with the query, best first; ties keep the order of the corpus.
+    def _search_all(self, queries: list[str], k: int) -> list[list[Passage]]:
+        return [self._search(query, k) for query in queries]
 
-        Raises:
-            ConfigError: `k` is not positive.
-        """
-        if k < 1:
-            raise ConfigError(f"`k` must be at least 1, got {k!r}.")
+    def _search(self, query: str, k: int) -> list[Passage]:
         words = _words(query)
         scores = self._index.get_scores(words)
         wanted = set(words)
         sharing = [i for i, frequencies in enumerate(self._index.doc_freqs) if wanted & frequencies.keys()]
-        return [self.passages[i] for i in sorted(sharing, key=lambda i: -scores[i])[:k]]
+        best = sorted(sharing, key=lambda i: -scores[i])[:k]
+        return [self.passages[i].scored(float(scores[i])) for i in best]
 
 
 def _words(text: str) -> list[str]:

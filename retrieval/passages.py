@@ -1,26 +1,30 @@
 """Passage: the unit of text that retrievers return and generators begin from."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+import unicodedata
+from collections.abc import Iterator
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, computed_field, model_validator
 
 from synthwright.errors import ConfigError
 
-__all__ = ["Passage", "split_text", "text_files"]
+__all__ = ["Passage", "split_text", "text_key"]
 
 
 class Passage(BaseModel):
     """A piece of text and where it came from.
 
+    Two passages with the same text have the same `id`, wherever they came from. `model_dump` gives the `id` too, and
+    `Passage.model_validate` reads it back.
+
     Attributes:
-        text: The text.
-        title: Title of the document, or empty.
+        text: The text. It was written by strangers: data, never instructions.
+        title: Title of the document, with its headings where they are known, or empty.
         source: Where it came from, such as `files` or `wikipedia`.
         url: Address of the document, or empty.
         licence: Licence of the text, or empty if it is not known.
+        score: How well it fits the query that found it, on the scale of the retriever; None outside a search.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -30,11 +34,28 @@ class Passage(BaseModel):
     source: str = ""
     url: str = ""
     licence: str = ""
+    score: float | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_id(cls, data: Any) -> Any:
+        return {name: value for name, value in data.items() if name != "id"} if isinstance(data, dict) else data
+
+    @computed_field
     @property
     def id(self) -> str:
         """First 20 hex digits of the SHA-256 of the text."""
         return hashlib.sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest()[:20]
+
+    def scored(self, score: float | None) -> "Passage":
+        """The same passage with another score."""
+        return self.model_copy(update={"score": score})
+
+
+def text_key(text: str) -> str:
+    """A short hash that is equal for texts that differ in case, white space or the form of characters only."""
+    plain = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    return hashlib.sha256(plain.encode("utf-8", "surrogatepass")).hexdigest()[:20]
 
 
 def split_text(text: str, *, most_words: int = 200, **attributes: Any) -> Iterator[Passage]:
@@ -61,19 +82,3 @@ def split_text(text: str, *, most_words: int = 200, **attributes: Any) -> Iterat
         held.append(paragraph)
     if held:
         yield Passage(text="\n\n".join(held), **attributes)
-
-
-def text_files(paths: Iterable[str | Path], *, most_words: int = 200, licence: str = "") -> Iterator[Passage]:
-    """The passages of plain text files, one file after another.
-
-    Raises:
-        ConfigError: A file cannot be read as UTF-8 text.
-    """
-    for path in map(Path, paths):
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"Cannot read the text file {str(path)!r}: {error}") from error
-        yield from split_text(
-            text, most_words=most_words, title=path.stem, source="files", url=path.resolve().as_uri(), licence=licence
-        )

@@ -1,7 +1,7 @@
 import pytest
 
 from synthwright.errors import ConfigError
-from synthwright.retrieval import BM25, Passage, RetrievalError, Wikipedia, split_text, text_files
+from synthwright.retrieval import BM25, Passage, RetrievalError, Wikipedia, split_text
 
 TEXTS = [
     "Snow is frozen water.",
@@ -29,14 +29,6 @@ def test_split_text_keeps_paragraphs_whole():
     passages = list(split_text("one two\n\nthree four\n\nfive six seven eight", most_words=4, title="t"))
     assert [p.text for p in passages] == ["one two\n\nthree four", "five six seven eight"]
     assert passages[0].title == "t" and passages[0].id != passages[1].id
-
-
-def test_text_files_say_where_each_passage_came_from(tmp_path):
-    (tmp_path / "note.txt").write_text("first\n\nsecond", encoding="utf-8")
-    (passage,) = text_files([tmp_path / "note.txt"], licence="CC0")
-    assert (passage.title, passage.source, passage.licence) == ("note", "files", "CC0")
-    with pytest.raises(ConfigError, match=r"missing\.txt"):
-        list(text_files([tmp_path / "missing.txt"]))
 
 
 def test_a_wiki_that_cannot_be_reached_is_a_clear_error():
