@@ -3,11 +3,12 @@
 if __name__ != "synthwright.retrieval":
     raise ImportError("import synthwright.retrieval, not retrieval")
 
+from synthwright.errors import RetrievalError
 from synthwright.retrieval.base import Corpus, PassageList, Retriever, SkipLog
 from synthwright.retrieval.bm25 import BM25
 from synthwright.retrieval.fusion import aretrieve, fuse, retrieve
 from synthwright.retrieval.passages import Passage, split_text
-from synthwright.retrieval.wikipedia import RetrievalError, Wikipedia
+from synthwright.retrieval.wikipedia import Wikipedia
 
 __all__ = [
     "BM25",
