@@ -8,6 +8,8 @@ from synthwright.retrieval.base import Corpus, PassageList, Retriever, SkipLog
 from synthwright.retrieval.bm25 import BM25
 from synthwright.retrieval.fusion import aretrieve, fuse, retrieve
 from synthwright.retrieval.passages import Passage, split_text
+from synthwright.retrieval.stack_dump import StackExchangeDump
+from synthwright.retrieval.stack_exchange import StackExchange
 from synthwright.retrieval.wikipedia import Wikipedia
 
 __all__ = [
@@ -18,6 +20,8 @@ __all__ = [
     "RetrievalError",
     "Retriever",
     "SkipLog",
+    "StackExchange",
+    "StackExchangeDump",
     "Wikipedia",
     "aretrieve",
     "fuse",

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["Busy", "Web", "user_agent"]
 
 BUSY_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
-FIRST_WAIT = 1.0
+FIRST_WAIT = 0.5
+"""Seconds before the second try; each further wait is twice as long."""
+
 LONGEST_WAIT = 60.0
 """Seconds. A service that asks for more patience than this (or than the retries have) is an error, said at once."""
 
@@ -48,6 +50,7 @@ class _Gate:
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     free_at: float = 0.0  # on the monotonic clock, as the next one
+    rest: Busy = Busy("")  # why nothing may be asked until then
     failed_at: float = 0.0
     failure: str = ""
     session: "requests.Session | None" = None
@@ -100,6 +103,7 @@ class Web:
         busy: Callable[[dict[str, Any]], Busy | None],
         *,
         secret: Mapping[str, Any] | None = None,
+        heard: Callable[[dict[str, Any]], Busy | None] = lambda reply: None,
     ) -> dict[str, Any]:
         """The JSON object at an address.
 
@@ -108,6 +112,8 @@ class Web:
             parameters: Parameters of the query; they identify the answer in the cache.
             busy: Looks at a reply: None if it is good. It may raise `RetrievalError`, which is not tried again.
             secret: Parameters that are sent too and kept out of the cache and of messages.
+            heard: Is given every good reply that came from the service and not from the cache; says whether the
+                service wants to be left alone, and how long.
 
         Raises:
             RetrievalError: There is no good answer; the message says why.
@@ -115,23 +121,34 @@ class Web:
         key = json.dumps([url, {name: str(value) for name, value in sorted(parameters.items())}])
         if self.cache is not None and (kept := self.cache.get(key)) is not None:
             return kept
-        reply = self._ask(url, {**parameters, **(secret or {})}, busy)
+        reply = self._ask(url, {**parameters, **(secret or {})}, busy, heard)
         if self.cache is not None:
             self.cache.put(key, reply)
         return reply
 
-    def _ask(self, url: str, parameters: dict[str, Any], busy: Callable[..., Busy | None]) -> dict[str, Any]:
+    def _ask(
+        self,
+        url: str,
+        parameters: dict[str, Any],
+        busy: Callable[..., Busy | None],
+        heard: Callable[[dict[str, Any]], Busy | None],
+    ) -> dict[str, Any]:
         gate, asked_at, last = _gate(url), time.monotonic(), ""
         for attempt in range(self.retries + 1):
             with gate.lock:
                 if gate.failed_at > asked_at:  # another thread gave up while this one stood in line
                     raise RetrievalError(gate.failure)
-                time.sleep(max(0.0, gate.free_at - time.monotonic()))
+                pause = gate.free_at - time.monotonic()
+                if pause > LONGEST_WAIT:
+                    raise RetrievalError(f"{_host(url)} must be left alone for {pause:.0f} seconds: {gate.rest.reason}")
+                time.sleep(max(0.0, pause))
                 try:
                     reply = self._once(gate, url, parameters, busy)
                 finally:
                     gate.free_at = time.monotonic() + self.delay
                 if not isinstance(reply, Busy):
+                    gate.rest = heard(reply) or Busy("")
+                    gate.free_at = max(gate.free_at, time.monotonic() + (gate.rest.wait or 0.0))
                     return reply
                 last = reply.reason
                 wait = reply.wait if reply.wait is not None else FIRST_WAIT * 2**attempt

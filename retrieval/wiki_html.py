@@ -7,7 +7,9 @@ if TYPE_CHECKING:
 
 __all__ = ["article_text", "option_titles"]
 
-NOT_TEXT = "script, style, table, figure, .mw-editsection, .toc, #toc, sup.reference, .references, .navbox, .hatnote, .noprint"
+NOT_TEXT = (
+    "script, style, table, figure, .mw-editsection, .toc, #toc, sup.reference, .references, .navbox, .hatnote, .noprint"
+)
 HEADINGS = {"h2": 2, "h3": 3, "h4": 4, "h5": 5, "h6": 6}
 
 

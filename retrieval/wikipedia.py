@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
+from rank_bm25 import BM25Plus
+
 from synthwright.errors import ConfigError, RetrievalError
 from synthwright.retrieval.base import Retriever
-from synthwright.retrieval.bm25 import BM25
 from synthwright.retrieval.cache import AnswerCache
 from synthwright.retrieval.fusion import fuse
 from synthwright.retrieval.passages import Passage
@@ -38,16 +39,16 @@ BUSY_WORDS = ("HTTP request timed out.", "Pool queue is full")
 
 _LANGUAGE = re.compile(r"[a-z]{2,}(-[a-z]+)*")
 _WORD = re.compile(r"\w+")
-_NOT_IN_TITLES = re.compile(r"[\[\]{}|<>\x00-\x1f\x7f\ufffd]")
+_NOT_IN_TITLES = re.compile(r"[\[\]{}|<>\x00-\x1f\x7f\ud800-\udfff\ufffd]")
 
 
 class Wikipedia(Retriever):
     """Searches a wiki and splits the pages that it finds into passages.
 
-    The wiki ranks the pages; their passages are ranked by BM25 and by the rank of their page, fused by reciprocal
-    ranks, which is the score. A disambiguation page stands for its best options, a redirect for its target, and what
-    does not exist is passed over. A wiki joins the words of a query by "and", so a query that finds nothing is asked
-    again word by word, longest words first.
+    The wiki ranks the pages. The passages of the best ones are ranked by BM25+ over their titles and texts, which is
+    their score; those that share no word with the query follow with score 0. A disambiguation page stands for its
+    best options, a redirect for its target, and what does not exist is passed over. A wiki joins the words of a query
+    by "and", so a query that finds nothing is asked again word by word, longest words first.
 
     Requests follow Wikimedia's API etiquette: one at a time, `maxlag`, `Retry-After`, a user agent that says who asks,
     compressed answers, and everything kept in a cache on disk.
@@ -155,10 +156,11 @@ class Wikipedia(Retriever):
             if len(found) >= self.pages and sum(map(len, found)) >= k:
                 break
         in_turn = fuse(found, "round_robin")
-        return fuse([_by_words(query, in_turn), in_turn], "rrf")[:k]
+        by_words = _by_words(query, in_turn)
+        return fuse([by_words + [passage.scored(0.0) for passage in in_turn]])[:k]
 
     def _titles(self, query: str, n: int) -> list[str]:
-        text = " ".join(query.split())
+        text = " ".join(query.encode("utf-8", "ignore").decode().split())  # a lone surrogate cannot be sent
         if len(text) > MOST_QUERY:
             text = text[: MOST_QUERY + 1].rpartition(" ")[0] or text[:MOST_QUERY]
         if not text:
@@ -265,8 +267,8 @@ class Wikipedia(Retriever):
 
 def _with_hint(error: RetrievalError) -> RetrievalError:
     return RetrievalError(
-        f"{error}. Text that is on this machine can serve instead: BM25(PythonDocs()) searches the language reference "
-        "that comes with Python, BM25(TextFolder(...)) a folder of your own."
+        f"{error}. Offline, search local text: BM25(PythonDocs()) for the language reference that comes with Python, "
+        "or BM25 over files of your own."
     )
 
 
@@ -284,12 +286,17 @@ def _best_first(options: Sequence[str], query: str) -> Iterator[str]:
 
 
 def _by_words(query: str, passages: Sequence[Passage]) -> list[Passage]:
-    """The passages that share words with the query, best first, by BM25 over title and text."""
-    if not passages:
+    """The passages that share words with the query, best first, by BM25+ over title and text (Lv and Zhai, 2011).
+
+    Among a handful of passages the plain BM25 weighs a word that half of them have with nothing.
+    """
+    wanted = _words(query)
+    texts = [_words(f"{passage.title} {passage.text}") for passage in passages]
+    if not any(texts):
         return []
-    titled = {f"{passage.title}\n{passage.text}": passage for passage in passages}
-    index = BM25([Passage(text=text) for text in titled])
-    return [titled[found.text] for found in index.search(query, k=len(titled))]
+    scores = BM25Plus(texts).get_scores(wanted)
+    sharing = [i for i, text in enumerate(texts) if not set(wanted).isdisjoint(text)]
+    return [passages[i].scored(float(scores[i])) for i in sorted(sharing, key=lambda i: -scores[i])]
 
 
 def _voted(rankings: Sequence[Sequence[str]]) -> list[str]:

@@ -4,6 +4,7 @@ import json
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -34,7 +35,7 @@ class Server(ThreadingHTTPServer):
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
-        server = self.server
+        server: Any = self.server
         parts = urlsplit(self.path)
         parameters = dict(parse_qsl(parts.query, keep_blank_values=True))
         with server.lock:
@@ -57,24 +58,30 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *args):
+    def log_message(self, format, *args):
         """No log on the terminal."""
+
+
+class Serve:
+    """Starts servers: call it with a function of (path, parameters) that returns JSON or an Answer."""
+
+    Answer = Answer
+
+    def __init__(self):
+        self.servers = []
+
+    def __call__(self, answer):
+        server = Server(answer)
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        self.servers.append(server)
+        return server
 
 
 @pytest.fixture
 def serve():
-    """A function that starts a server: it takes a function of (path, parameters) that returns JSON or an Answer."""
-    servers = []
-
-    def start(answer):
-        server = Server(answer)
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        servers.append(server)
-        return server
-
-    start.Answer = Answer
+    start = Serve()
     yield start
-    for server in servers:
+    for server in start.servers:
         server.shutdown()
         server.server_close()
 

@@ -123,11 +123,11 @@ def test_threads_ask_one_after_another_with_a_pause(serve):
     assert time.monotonic() - started >= 3 * 0.07
 
 
-def test_threads_in_line_give_up_together_when_the_host_is_down(no_waiting):
+def test_threads_in_line_give_up_together_when_the_host_is_down(no_waiting, monkeypatch):
     tries = []
     asking = web(retries=1)
     once = asking._once
-    asking._once = lambda *args: (tries.append(1), time.sleep(0.05), once(*args))[-1]
+    monkeypatch.setattr(asking, "_once", lambda *args: (tries.append(1), time.sleep(0.05), once(*args))[-1])
     with ThreadPoolExecutor(8) as threads:
         futures = [threads.submit(asking.get, "http://127.0.0.1:9/", {"n": n}, never_busy) for n in range(8)]
     assert all("did not answer" in str(future.exception()) for future in futures)
@@ -151,3 +151,14 @@ def test_bad_arguments_are_named():
             web(**wrong)
     with pytest.raises(ConfigError, match="is not an address"):
         web().get("http://", {}, never_busy)
+
+
+def test_a_service_that_wants_to_be_left_alone_is(serve):
+    server = serve(lambda path, parameters: {"backoff": float(parameters["backoff"])})
+    asking, started = web(), time.monotonic()
+    for seconds in (0.3, 0, 90):
+        asking.get(server.url, {"backoff": seconds}, never_busy, heard=lambda reply: Busy("backoff", reply["backoff"]))
+    assert 0.3 <= time.monotonic() - started < 2
+    with pytest.raises(RetrievalError, match=r"must be left alone for 90 seconds: backoff"):
+        asking.get(server.url, {"backoff": 1}, never_busy)
+    assert len(server.asked) == 3
