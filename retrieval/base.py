@@ -101,7 +101,7 @@ class PassageList(Corpus):
     def hash(self) -> str:
         digest = hashlib.sha256()
         for passage in self.passages:
-            digest.update(passage.model_dump_json().encode("utf-8", "surrogatepass") + b"\n")
+            digest.update(passage.model_dump_json().encode() + b"\n")
         return digest.hexdigest()[:20]
 
 
@@ -159,6 +159,8 @@ class Retriever(ABC):
 
     async def asearch(self, query: str | list[str], k: int = 10) -> list[Passage] | list[list[Passage]]:
         """The same as `search`, off the event loop's thread."""
+        if isinstance(query, str):
+            return await asyncio.to_thread(self.search, query, k)
         return await asyncio.to_thread(self.search, query, k)
 
 
