@@ -3,20 +3,21 @@
 Usage: python benchmarks/retrieval.py [PASSAGES ...]     (default 10000 100000 1000000)
 
 Passages have 40 to 80 words drawn from 500,000 by Zipf's law (exponent 1.07), seeded. A query is three to five words
-of a random passage, common words included, which is harder than keywords are. rank-bm25 is run up to 100,000 passages:
-it keeps each passage as Python objects (about 10 KB) and looks at each for every word of a query.
+of a random passage: any of its words ("any words": half of them are in most passages, as words like "the" are), or
+words other than the 100 most frequent ("keywords"). rank-bm25 is run up to 100,000 passages: it keeps each passage as
+Python objects (several KB) and looks at every passage for every word of a query.
 """
 
 import json
+import multiprocessing
 import os
 import random
 import resource
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import cast
 
 import numpy as np
@@ -24,6 +25,7 @@ import numpy as np
 from synthwright.retrieval import BM25, Corpus, Passage
 from synthwright.retrieval.bm25 import BM25Engine
 
+_index: BM25
 WORDS, EXPONENT, MOST_FOR_REFERENCE = 500_000, 1.07, 100_000
 
 
@@ -67,25 +69,37 @@ def build(engine: BM25Engine, passages: int, folder: str) -> tuple[BM25, dict[st
     return index, {"build": time.perf_counter() - started, "build_peak": _peak()}
 
 
-def search(index: BM25) -> dict[str, float]:
-    """Queries per second of one thread, and of two that share the queries."""
-    rng = random.Random(3)
-    queries = [
-        " ".join(rng.sample(passage.text.split(), rng.randint(3, 5)))
-        for passage in Zipf(2000 if index.engine == "bm25s" else 20)
-    ]
-    index.search(queries[:10], k=10)
+def search(index: BM25, count: int) -> dict[str, float]:
+    """Queries per second for both kinds of queries: in this process, and in two processes that share them."""
+    rng, common = random.Random(3), {_word(i) for i in range(100)}
+    result: dict[str, float] = {}
+    with multiprocessing.get_context("spawn").Pool(2, _start, (index,)) as pool:
+        for kind in ("any", "key"):
+            queries = [
+                " ".join(rng.sample([w for w in p.text.split() if kind == "any" or w not in common], rng.randint(3, 5)))
+                for p in Zipf(count)
+            ]
+            pool.map(_answer, [queries[:20]] * 8, chunksize=1)
+            index.search(queries[:20], k=10)
+            result[f"{kind}_one"] = count / _seconds(lambda part=queries: index.search(part, k=10))
+            parts = [queries[i::8] for i in range(8)]
+            result[f"{kind}_two"] = count / _seconds(lambda parts=parts: pool.map(_answer, parts, chunksize=1))
+    return result | {"search_peak": _peak()}
+
+
+def _seconds(work: Callable[[], object]) -> float:
     started = time.perf_counter()
-    index.search(queries, k=10)
-    one = time.perf_counter() - started
-    started = time.perf_counter()
-    halves = [threading.Thread(target=index.search, args=(queries[i::2], 10)) for i in range(2)]
-    for thread in halves:
-        thread.start()
-    for thread in halves:
-        thread.join()
-    two = time.perf_counter() - started
-    return {"one": len(queries) / one, "two": len(queries) / two, "search_peak": _peak()}
+    work()
+    return time.perf_counter() - started
+
+
+def _start(index: BM25) -> None:
+    global _index
+    _index = index
+
+
+def _answer(queries: list[str]) -> None:
+    _index.search(queries, k=10)
 
 
 def _peak() -> float:
@@ -98,8 +112,12 @@ def _child(*arguments: str) -> dict[str, float]:
 
 
 def _compare(counts: list[int]) -> None:
-    print("| passages | engine | build, s | its peak, GB | on disk, GB | open, s | queries/s | 2 threads | peak, GB |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    print(
+        "| passages | engine | build, s | its peak, GB | on disk, GB | open, s | any words, /s | in 2 processes |",
+        end="",
+    )
+    print(" keywords, /s | in 2 processes | peak of one, GB |")
+    print("| --- " * 11 + "|")
     for count in counts:
         for engine in ("rank_bm25", "bm25s"):
             if engine == "rank_bm25" and count > MOST_FOR_REFERENCE:
@@ -113,8 +131,8 @@ def _compare(counts: list[int]) -> None:
                     r["disk"] = sum(entry.stat().st_size for entry in os.scandir(index)) / 2**30
                     r |= _child("search", engine, str(count), index)
             cells = f"{r['build']:.1f} | {r['build_peak']:.2f} | {r['disk']:.2f} | {r['open']:.2f}"
-            cells += f" | {r['one']:.0f} | {r['two']:.0f} | {r['search_peak']:.2f}"
-            print(f"| {count:,} | {engine} | {cells} |", flush=True)
+            cells += f" | {r['any_one']:.0f} | {r['any_two']:.0f} | {r['key_one']:.0f} | {r['key_two']:.0f}"
+            print(f"| {count:,} | {engine} | {cells} | {r['search_peak']:.2f} |", flush=True)
 
 
 if __name__ == "__main__":
@@ -124,7 +142,7 @@ if __name__ == "__main__":
         if phase == "search":
             result = {"open": result["build"]}
         if phase != "build":
-            result |= search(index)
+            result |= search(index, 2000 if engine == "bm25s" else 40)
         print(json.dumps(result))
     else:
         _compare([int(argument) for argument in sys.argv[1:]] or [10_000, 100_000, 1_000_000])
