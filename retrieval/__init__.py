@@ -7,6 +7,7 @@ from synthwright.retrieval.base import Corpus, PassageList, Retriever, SkipLog
 from synthwright.retrieval.bm25 import BM25
 from synthwright.retrieval.fusion import aretrieve, fuse, retrieve
 from synthwright.retrieval.passages import Passage, split_text
+from synthwright.retrieval.tokens import Tokenizer
 from synthwright.retrieval.wikipedia import RetrievalError, Wikipedia
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "RetrievalError",
     "Retriever",
     "SkipLog",
+    "Tokenizer",
     "Wikipedia",
     "aretrieve",
     "fuse",

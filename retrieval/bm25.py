@@ -120,6 +120,8 @@ class BM25(Retriever):
     def _opened(self) -> DiskIndex:
         with self._lock:
             if self._disk is None:
+                if not self.path.is_dir():
+                    raise ConfigError(f"The index at {str(self.path)!r} is gone. Make the BM25 object again.")
                 self._disk = DiskIndex(self.path)
             return self._disk
 
