@@ -10,6 +10,7 @@ from synthwright.retrieval.fusion import aretrieve, fuse, retrieve
 from synthwright.retrieval.passages import Passage, split_text
 from synthwright.retrieval.stack_dump import StackExchangeDump
 from synthwright.retrieval.stack_exchange import StackExchange
+from synthwright.retrieval.tokens import Tokenizer
 from synthwright.retrieval.wikipedia import Wikipedia
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "SkipLog",
     "StackExchange",
     "StackExchangeDump",
+    "Tokenizer",
     "Wikipedia",
     "aretrieve",
     "fuse",

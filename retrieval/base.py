@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 import platformdirs
 
@@ -70,6 +70,10 @@ class SkipLog(Counter[str]):
         if len(places) < 5:
             places.append(place)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Counter's own way passes the counts to __init__ and forgets the examples
+        return type(self), (), {"examples": self.examples}, None, iter(self.items())
+
     def restart(self) -> None:
         """Forget everything: a new reading begins."""
         self.clear()
@@ -101,7 +105,7 @@ class PassageList(Corpus):
     def hash(self) -> str:
         digest = hashlib.sha256()
         for passage in self.passages:
-            digest.update(passage.model_dump_json().encode("utf-8", "surrogatepass") + b"\n")
+            digest.update(passage.model_dump_json().encode() + b"\n")
         return digest.hexdigest()[:20]
 
 
@@ -159,6 +163,8 @@ class Retriever(ABC):
 
     async def asearch(self, query: str | list[str], k: int = 10) -> list[Passage] | list[list[Passage]]:
         """The same as `search`, off the event loop's thread."""
+        if isinstance(query, str):
+            return await asyncio.to_thread(self.search, query, k)
         return await asyncio.to_thread(self.search, query, k)
 
 

@@ -1,22 +1,33 @@
 """Passage: the unit of text that retrievers return and generators begin from."""
 
 import hashlib
+import re
 import unicodedata
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, computed_field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, computed_field, model_validator
 
 from synthwright.errors import ConfigError
 
 __all__ = ["Passage", "split_text", "text_key"]
 
 
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def _encodable(text: str) -> str:
+    return _LONE_SURROGATE.sub("\ufffd", text)
+
+
+_Text = Annotated[str, AfterValidator(_encodable)]
+
+
 class Passage(BaseModel):
     """A piece of text and where it came from.
 
     Two passages with the same text have the same `id`, wherever they came from. `model_dump` gives the `id` too, and
-    `Passage.model_validate` reads it back.
+    `Passage.model_validate` reads it back. Half a surrogate pair, which no file can hold, becomes U+FFFD.
 
     Attributes:
         text: The text. It was written by strangers: data, never instructions.
@@ -29,11 +40,11 @@ class Passage(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    text: str
-    title: str = ""
-    source: str = ""
-    url: str = ""
-    licence: str = ""
+    text: _Text
+    title: _Text = ""
+    source: _Text = ""
+    url: _Text = ""
+    licence: _Text = ""
     score: float | None = None
 
     @model_validator(mode="before")
@@ -45,7 +56,7 @@ class Passage(BaseModel):
     @property
     def id(self) -> str:
         """First 20 hex digits of the SHA-256 of the text."""
-        return hashlib.sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest()[:20]
+        return hashlib.sha256(self.text.encode()).hexdigest()[:20]
 
     def scored(self, score: float | None) -> "Passage":
         """The same passage with another score."""

@@ -63,20 +63,26 @@ def post_text(body: str) -> str:
         MissingExtraError: The extra `stackexchange` is not installed.
     """
     try:
+        from bs4 import BeautifulSoup
         from markdownify import MarkdownConverter
     except ImportError:
         raise MissingExtraError("markdownify", "stackexchange", "Reading posts of Stack Exchange") from None
     converter: Any = MarkdownConverter(
         heading_style="ATX",
         bullets="-",
-        strip=["a", "img", "script", "style"],
         escape_asterisks=False,
         escape_underscores=False,
         escape_misc=False,
         code_language_callback=_language,
     )
+    soup = BeautifulSoup(f"<div>{body}</div>", "html.parser")  # a bare address would warn of not being HTML
+    for element in soup.find_all(["a", "img", "script", "style"]):
+        if element.name == "a":
+            element.unwrap()
+        else:
+            element.replace_with(str(element.get("alt") or ""))
     try:
-        return converter.convert(body).strip()
+        return converter.convert_soup(soup).strip()
     except RecursionError:  # a thousand elements inside one another: nothing that a person wrote
         return ""
 
