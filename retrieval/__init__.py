@@ -6,8 +6,10 @@ if __name__ != "synthwright.retrieval":
 from synthwright.errors import RetrievalError
 from synthwright.retrieval.base import Corpus, PassageList, Retriever, SkipLog
 from synthwright.retrieval.bm25 import BM25
+from synthwright.retrieval.chunks import ByHeader, ByParagraphs
 from synthwright.retrieval.fusion import aretrieve, fuse, retrieve
 from synthwright.retrieval.passages import Passage, split_text
+from synthwright.retrieval.python_docs import PythonDocs
 from synthwright.retrieval.stack_dump import StackExchangeDump
 from synthwright.retrieval.stack_exchange import StackExchange
 from synthwright.retrieval.tokens import Tokenizer
@@ -15,9 +17,12 @@ from synthwright.retrieval.wikipedia import Wikipedia
 
 __all__ = [
     "BM25",
+    "ByHeader",
+    "ByParagraphs",
     "Corpus",
     "Passage",
     "PassageList",
+    "PythonDocs",
     "RetrievalError",
     "Retriever",
     "SkipLog",

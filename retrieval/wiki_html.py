@@ -2,15 +2,15 @@
 
 from typing import TYPE_CHECKING
 
+from synthwright.retrieval.markup import Section, html_sections
+
 if TYPE_CHECKING:
     from bs4 import BeautifulSoup
 
-__all__ = ["article_text", "option_titles"]
+__all__ = ["article_sections", "option_titles"]
 
-NOT_TEXT = (
-    "script, style, table, figure, .mw-editsection, .toc, #toc, sup.reference, .references, .navbox, .hatnote, .noprint"
-)
-HEADINGS = {"h2": 2, "h3": 3, "h4": 4, "h5": 5, "h6": 6}
+NOT_TEXT = "table, figure, .mw-editsection, .toc, #toc, sup.reference, .references, .navbox, .hatnote, .noprint"
+"""What MediaWiki's extracts leave out, too."""
 
 
 def option_titles(html: str) -> "BeautifulSoup":
@@ -33,19 +33,11 @@ def option_titles(html: str) -> "BeautifulSoup":
     return soup
 
 
-def article_text(html: str) -> str:
-    """The text of an article with its headings as lines like `== Heading ==`, as MediaWiki's extracts have it."""
+def article_sections(html: str) -> list[Section]:
+    """The sections of an article as its page shows them."""
     from bs4 import BeautifulSoup
 
     soup = BeautifulSoup(html, "html.parser")
     for unwanted in soup.select(NOT_TEXT):
         unwanted.decompose()
-    lines = []
-    for block in soup.find_all([*HEADINGS, "p", "li", "pre", "dd", "dt", "blockquote"]):
-        if block.find_parent(["p", "li", "pre", "dd", "dt", "blockquote"]) is not None:
-            continue  # its parent has its text
-        text = block.get_text() if block.name == "pre" else " ".join(block.get_text(" ").split())
-        marks = "=" * HEADINGS.get(block.name, 0)
-        if text.strip():
-            lines.append(f"\n{marks} {text.strip()} {marks}" if marks else text.strip("\n"))
-    return "\n".join(lines).strip()
+    return html_sections(str(soup))

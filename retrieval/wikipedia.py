@@ -13,11 +13,14 @@ from rank_bm25 import BM25Plus
 from synthwright.errors import ConfigError, RetrievalError
 from synthwright.retrieval.base import Retriever
 from synthwright.retrieval.cache import AnswerCache
+from synthwright.retrieval.chunks import ByParagraphs, Splitter
 from synthwright.retrieval.fusion import fuse
+from synthwright.retrieval.markup import Section
 from synthwright.retrieval.passages import Passage
-from synthwright.retrieval.sections import BACK_MATTER, split_sections
+from synthwright.retrieval.sections import BACK_MATTER, anchor, extract_sections, without
+from synthwright.retrieval.tokens import Tokenizer
 from synthwright.retrieval.web import Busy, Web, user_agent
-from synthwright.retrieval.wiki_html import article_text, option_titles
+from synthwright.retrieval.wiki_html import article_sections, option_titles
 
 __all__ = ["Wikipedia"]
 
@@ -39,6 +42,7 @@ BUSY_WORDS = ("HTTP request timed out.", "Pool queue is full")
 
 _LANGUAGE = re.compile(r"[a-z]{2,}(-[a-z]+)*")
 _WORD = re.compile(r"\w+")
+_split_words = Tokenizer()
 _NOT_IN_TITLES = re.compile(r"[\[\]{}|<>\x00-\x1f\x7f\ud800-\udfff\ufffd]")
 
 
@@ -58,8 +62,8 @@ class Wikipedia(Retriever):
         api_url: Address of another wiki's `api.php`; empty for Wikipedia.
         pages: Pages read for a query, 1 or more; more are read while there are fewer than `k` passages.
         options: Options followed on a disambiguation page, 1 or more.
-        least: Characters below which a passage goes on into the next section.
-        most: Most characters of a passage.
+        split: How articles are cut into passages; None for whole paragraphs of 600 to 3,000 characters, where short
+            sections are joined and short articles kept. What the splitter finds useless is left out.
         leave_out: Headings of sections to leave out, in lower case.
         licence: Licence that the passages carry; None for Wikipedia's, or for what another wiki says of itself.
         contact: Your mail address or page, for the user agent. Wikimedia asks for one from whoever sends much.
@@ -83,8 +87,7 @@ class Wikipedia(Retriever):
         api_url: str = "",
         pages: int = 3,
         options: int = 2,
-        least: int = 600,
-        most: int = 3000,
+        split: Splitter | None = None,
         leave_out: frozenset[str] = BACK_MATTER,
         licence: str | None = None,
         contact: str = "",
@@ -99,14 +102,13 @@ class Wikipedia(Retriever):
             raise ConfigError(f"`language` must be a code such as 'en', got {language!r}.")
         if pages < 1 or options < 1:
             raise ConfigError(f"`pages` and `options` must be at least 1, got {pages!r} and {options!r}.")
-        if not 0 <= least <= most or most < 1:
-            raise ConfigError(f"Need 0 <= least <= most and most >= 1; got {least!r} and {most!r}.")
         if api_url and not api_url.startswith(("https://", "http://")):
             raise ConfigError(f"`api_url` must be the address of an api.php, got {api_url!r}.")
         self.language, self.pages, self.options = language, pages, options
         self._is_wikipedia = not api_url
         self.api_url = api_url or f"https://{language}.wikipedia.org/w/api.php"
-        self.least, self.most, self.leave_out, self.maxlag = least, most, leave_out, maxlag
+        self.split: Splitter = split or ByParagraphs(keep_short=True)
+        self.leave_out, self.maxlag = leave_out, maxlag
         self.licence = licence if licence is not None or api_url else LICENCE
         cache = AnswerCache(cache_directory, days=cache_days) if cache_days else None
         agent = user_agent(contact, "wikipedia")
@@ -201,25 +203,25 @@ class Wikipedia(Retriever):
         if page.title != title and page.title in seen:
             return []
         seen.add(page.title)
-        passages = list(
-            split_sections(
-                self._text(page),
-                title=page.title,
-                source=self.name,
-                url=page.url,
-                licence=self._licence(),
-                least=self.least,
-                most=self.most,
-                leave_out=self.leave_out,
-            )
-        )
+        passages = list(self._passages(page))
         return [passages] if passages else []
 
-    def _text(self, page: Any) -> str:
+    def _passages(self, page: Any) -> Iterator[Passage]:
+        for piece in self.split(without(self._sections(page), self.leave_out)):
+            if not piece.problem:
+                yield Passage(
+                    text=piece.text,
+                    title=" > ".join([page.title, *piece.headings]),
+                    source=self.name,
+                    url=page.url + (anchor(piece.headings[-1]) if piece.headings else ""),
+                    licence=self._licence(),
+                )
+
+    def _sections(self, page: Any) -> list[Section]:
         try:
-            return page.content
+            return extract_sections(page.content)
         except LookupError:  # a wiki without the extension TextExtracts
-            return article_text(page.html())
+            return article_sections(page.html())
 
     def _licence(self) -> str:
         if self.licence is None:
@@ -281,8 +283,8 @@ def _plain_title(title: str) -> str:
 
 def _best_first(options: Sequence[str], query: str) -> Iterator[str]:
     """Options that share more words with the query first; ties keep the order of the page, which is by importance."""
-    wanted = set(_words(query))
-    yield from sorted(dict.fromkeys(options), key=lambda option: -len(wanted & set(_words(option))))
+    wanted = set(_split_words(query))
+    yield from sorted(dict.fromkeys(options), key=lambda option: -len(wanted & set(_split_words(option))))
 
 
 def _by_words(query: str, passages: Sequence[Passage]) -> list[Passage]:
@@ -290,8 +292,8 @@ def _by_words(query: str, passages: Sequence[Passage]) -> list[Passage]:
 
     Among a handful of passages the plain BM25 weighs a word that half of them have with nothing.
     """
-    wanted = _words(query)
-    texts = [_words(f"{passage.title} {passage.text}") for passage in passages]
+    wanted = _split_words(query)
+    texts = [_split_words(f"{passage.title} {passage.text}") for passage in passages]
     if not any(texts):
         return []
     scores = BM25Plus(texts).get_scores(wanted)
@@ -307,7 +309,3 @@ def _voted(rankings: Sequence[Sequence[str]]) -> list[str]:
             votes, first = best.get(title, (0, rank))
             best[title] = (votes + 1, min(first, rank))
     return sorted(best, key=lambda title: (-best[title][0], best[title][1]))
-
-
-def _words(text: str) -> list[str]:
-    return _WORD.findall(text.casefold())

@@ -6,12 +6,13 @@ import pickle
 import pytest
 
 from synthwright.errors import ConfigError, RetrievalError
-from synthwright.retrieval import Wikipedia
-from synthwright.retrieval.wiki_html import article_text, option_titles
+from synthwright.retrieval import ByHeader, ByParagraphs, Wikipedia
+from synthwright.retrieval.markup import Section
+from synthwright.retrieval.wiki_html import article_sections, option_titles
 
 
 def wiki(server, **options):
-    options = {"cache_days": 0, "delay": 0, "retries": 1, "least": 0, **options}
+    options = {"cache_days": 0, "delay": 0, "retries": 1, "split": ByParagraphs(1, 3000), **options}
     return Wikipedia(api_url=f"{server.url}/w/api.php", **options)
 
 
@@ -227,8 +228,6 @@ def test_bad_arguments_are_named():
         Wikipedia(api_url="wiki")
     with pytest.raises(ConfigError, match="at least 1, got 0 and 2"):
         Wikipedia(pages=0)
-    with pytest.raises(ConfigError, match="0 <= least <= most"):
-        Wikipedia(least=9, most=8)
 
 
 def test_options_are_the_titles_of_links_to_pages_that_exist():
@@ -241,10 +240,22 @@ def test_options_are_the_titles_of_links_to_pages_that_exist():
     assert [li.a.get_text() for li in option_titles(html).find_all("li") if li.a] == ["Mercury (planet)"]
 
 
-def test_html_of_an_article_becomes_text_with_headings():
+def test_html_of_an_article_becomes_sections():
     html = (
         '<p>Snow is <b>cold</b>.<sup class="reference">[1]</sup></p><table><tr><td>box</td></tr></table>'
-        '<h2>Uses<span class="mw-editsection">[edit]</span></h2><ul><li>igloos <p>of blocks</p></li><li>fun</li></ul>'
+        '<h2>Uses<span class="mw-editsection">[edit]</span></h2><ul><li>igloos</li><li>fun</li></ul>'
         "<h3>Code</h3><pre>a\n  b</pre><script>alert(1)</script>"
     )
-    assert article_text(html) == "Snow is cold .\n\n== Uses ==\nigloos of blocks\nfun\n\n=== Code ===\na\n  b"
+    assert article_sections(html) == [
+        Section(0, "", "Snow is cold."),
+        Section(2, "Uses", "igloos\nfun"),
+        Section(3, "Code", "a\n  b"),
+    ]
+
+
+def test_how_articles_are_cut_is_an_argument(serve):
+    server = serve(mediawiki(SNOW, ["Snow"]))
+    assert [p.title for p in wiki(server, split=ByHeader(1, 3000)).page("Snow")] == ["Snow > Uses"]
+    assert [p.text for p in wiki(server, split=None).page("Snow")] == [
+        "Snow is frozen water.\n\nUses\n\nIgloos are cut from snow."
+    ]

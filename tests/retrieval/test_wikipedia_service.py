@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from synthwright.errors import RetrievalError
-from synthwright.retrieval import Wikipedia
+from synthwright.retrieval import ByParagraphs, Wikipedia
 
 API = os.environ.get("SYNTHWRIGHT_MEDIAWIKI", "")
 
@@ -18,7 +18,7 @@ pytestmark = [
 
 
 def wiki(api=API, **options):
-    return Wikipedia(api_url=api, **{"cache_days": 0, "delay": 0, "least": 0, **options})
+    return Wikipedia(api_url=api, **{"cache_days": 0, "delay": 0, "split": ByParagraphs(1, 3000), **options})
 
 
 def titles(passages):
@@ -53,7 +53,7 @@ def test_a_long_article_is_split_into_sections_with_their_headings():
         "Bread > History > Towns of the middle ages",
     ]
     assert found[-1] == "Bread > Staling" and not any("See also" in title or "External" in title for title in found)
-    joined = wiki(least=600, most=1500).page("Bread")
+    joined = wiki(split=ByParagraphs(600, 1500)).page("Bread")
     assert len(joined) < len(found) and all(len(p.text) <= 1500 for p in joined)
 
 
@@ -104,7 +104,7 @@ def test_what_is_missing_goes_round_in_circles_or_is_empty_gives_nothing(title):
 
 
 def test_a_page_and_its_redirects_count_once_in_a_search():
-    found = wiki(least=600).search("snow", k=20)
+    found = wiki(split=None).search("snow", k=20)
     assert titles(found).count("Snow") == 1
 
 
