@@ -5,16 +5,25 @@ if __name__ != "synthwright.retrieval":
 
 from synthwright.retrieval.base import Corpus, PassageList, Retriever, SkipLog
 from synthwright.retrieval.bm25 import BM25
+from synthwright.retrieval.chunks import ByHeader, ByParagraphs
+from synthwright.retrieval.datasets import DatasetCorpus
+from synthwright.retrieval.files import Files
 from synthwright.retrieval.fusion import aretrieve, fuse, retrieve
 from synthwright.retrieval.passages import Passage, split_text
+from synthwright.retrieval.python_docs import PythonDocs
 from synthwright.retrieval.tokens import Tokenizer
 from synthwright.retrieval.wikipedia import RetrievalError, Wikipedia
 
 __all__ = [
     "BM25",
+    "ByHeader",
+    "ByParagraphs",
     "Corpus",
+    "DatasetCorpus",
+    "Files",
     "Passage",
     "PassageList",
+    "PythonDocs",
     "RetrievalError",
     "Retriever",
     "SkipLog",
