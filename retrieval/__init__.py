@@ -7,6 +7,8 @@ from synthwright.errors import RetrievalError
 from synthwright.retrieval.base import Corpus, PassageList, Retriever, SkipLog
 from synthwright.retrieval.bm25 import BM25
 from synthwright.retrieval.chunks import ByHeader, ByParagraphs
+from synthwright.retrieval.datasets import DatasetCorpus
+from synthwright.retrieval.files import Files
 from synthwright.retrieval.fusion import aretrieve, fuse, retrieve
 from synthwright.retrieval.passages import Passage, split_text
 from synthwright.retrieval.python_docs import PythonDocs
@@ -20,6 +22,8 @@ __all__ = [
     "ByHeader",
     "ByParagraphs",
     "Corpus",
+    "DatasetCorpus",
+    "Files",
     "Passage",
     "PassageList",
     "PythonDocs",
