@@ -270,7 +270,7 @@ class Wikipedia(Retriever):
 def _with_hint(error: RetrievalError) -> RetrievalError:
     return RetrievalError(
         f"{error}. Offline, search local text: BM25(PythonDocs()) for the language reference that comes with Python, "
-        "or BM25 over files of your own."
+        "or BM25(Files(...)) for texts of your own."
     )
 
 

@@ -69,7 +69,7 @@ def topics_of_passages() -> dict[str, frozenset[str]]:
     return held
 
 
-def _topics_found(row) -> list[frozenset[str]]:  # noqa: ANN001
+def _topics_found(row) -> list[frozenset[str]]:
     held = topics_of_passages()
     return [held.get(number, frozenset()) for number in row.passage_ids]
 
