@@ -9,8 +9,10 @@ from synthwright.retrieval.chunks import ByHeader, ByParagraphs
 from synthwright.retrieval.datasets import DatasetCorpus
 from synthwright.retrieval.files import Files
 from synthwright.retrieval.fusion import aretrieve, fuse, retrieve
+from synthwright.retrieval.injection import InjectionEcho, PlantedInjection, read_injections
 from synthwright.retrieval.passages import Passage, split_text
 from synthwright.retrieval.python_docs import PythonDocs
+from synthwright.retrieval.quoting import neutralise
 from synthwright.retrieval.tokens import Tokenizer
 from synthwright.retrieval.wikipedia import RetrievalError, Wikipedia
 
@@ -21,8 +23,10 @@ __all__ = [
     "Corpus",
     "DatasetCorpus",
     "Files",
+    "InjectionEcho",
     "Passage",
     "PassageList",
+    "PlantedInjection",
     "PythonDocs",
     "RetrievalError",
     "Retriever",
@@ -31,6 +35,8 @@ __all__ = [
     "Wikipedia",
     "aretrieve",
     "fuse",
+    "neutralise",
+    "read_injections",
     "retrieve",
     "split_text",
 ]

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from synthwright.retrieval.base import SkipLog
 from synthwright.retrieval.documents import Document
-from synthwright.retrieval.markup import html_sections, html_title, markdown_sections, plain_sections
+from synthwright.retrieval.markup import html_sections, html_title, markdown_sections, nests_too_deep, plain_sections
 
 __all__ = ["READERS", "Fields", "UnreadableError"]
 
@@ -62,6 +62,8 @@ def read_text(path: Path, fields: Fields, skipped: SkipLog) -> Iterator[Document
 def read_html(path: Path, fields: Fields, skipped: SkipLog) -> Iterator[Document]:
     """An HTML file in UTF-8, or in the encoding of its byte order mark."""
     page = _decoded(_whole(path))
+    if nests_too_deep(page):
+        raise UnreadableError("too_deep")
     yield Document(html_sections(page), html_title(page) or path.stem, path.resolve().as_uri(), str(path))
 
 

@@ -270,8 +270,8 @@ def test_an_empty_corpus_and_bad_arguments_are_refused(engine, tmp_path):
         BM25([Passage(text=""), Passage(text="...")], engine=engine)
     with pytest.raises(ConfigError, match="`engine` must be one of"):
         BM25([Passage(text="x")], engine="lucene")  # pyright: ignore[reportArgumentType] (what is tested)
-    with pytest.raises(ConfigError, match="kept by the hash of its corpus, and generator has none"):
-        BM25((Passage(text=t) for t in TEXTS), engine=engine, path=tmp_path / "i")
+    with pytest.raises(ConfigError, match="kept by the hash of its corpus, and this generator has none"):
+        BM25((Passage(text=t) for t in TEXTS), path=tmp_path / "i")
     with pytest.raises(ConfigError, match=r"`b` in \[0, 1\], got 1.5, 0.25, 2"):
         BM25([Passage(text="x")], b=2)
 
