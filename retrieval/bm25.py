@@ -94,7 +94,7 @@ class BM25(Retriever):
                 "Pass a Corpus or a list; for a streamed data set, DatasetCorpus(..., version=...)."
             )
         self.path = self._folder(path, origin)
-        if origin and self._fits(origin):
+        if origin and self._fits(origin, warn=True):
             self.engine = "bm25s"
             return
         small, passages = _small(corpus, engine)
@@ -140,14 +140,15 @@ class BM25(Retriever):
         name = re.sub(r"[^\w-]+", "-", origin["corpus"])[:40]
         return cache_directory() / "indexes" / f"{name}-{key}"
 
-    def _fits(self, origin: dict[str, Any]) -> bool:
+    def _fits(self, origin: dict[str, Any], *, warn: bool = False) -> bool:
         """Whether the index on disk can be used as it is."""
         if not self.path.is_dir() or not os.listdir(self.path):
             return False
         try:
             check_index(self.path, origin)
         except DamagedIndexError as error:
-            _log.warning("The index at %s cannot be used again: %s. It is built anew.", self.path, error)
+            if warn:
+                _log.warning("The index at %s cannot be used again: %s. It is built anew.", self.path, error)
             return False
         return True
 
@@ -160,6 +161,8 @@ class BM25(Retriever):
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{self.path}.lock"):
+            if self._fits(origin):  # another process has built it in the meantime
+                return
             remove_index(self.path)
             building = Path(f"{self.path}.building")
             remove_index(building)
@@ -175,7 +178,10 @@ class _Memory:
         self.passages = passages
         words = [tokenizer(passage.text) for passage in passages]
         if not any(words):
-            raise ConfigError(f"BM25 needs passages with words in them, got {len(passages)} without any.")
+            raise ConfigError(
+                f"BM25 needs passages with words in them, got {len(passages)} without any. A corpus says in `skipped` "
+                "what it left out."
+            )
         self._bm25 = BM25Okapi(words, k1=k1, b=b, epsilon=epsilon)
 
     def search(self, words: list[str], k: int) -> list[Passage]:
