@@ -179,15 +179,14 @@ def _blocks(path: Path, skipped: SkipLog) -> Iterator[str]:
                     held += new
                     if "\0" in new:
                         raise UnreadableError("binary")
-                    if len(held) < BLOCK:
-                        continue
-                    at = max(held.rfind("\n\n"), 0) or max(held.rfind("\n"), 0)
-                    if at:
-                        yield held[:at]
-                        held = held[at:].lstrip("\n")
-                    if len(held) > BLOCK:
-                        skipped.add("line_too_long", str(path))
-                        held = _after_line(file)
+                    while len(held) > BLOCK:
+                        at = max(held.rfind("\n\n"), 0) or max(held.rfind("\n"), 0)
+                        if at:
+                            yield held[:at]
+                            held = held[at:].lstrip("\n")
+                        else:
+                            skipped.add("line_too_long", str(path))
+                            held = _after_line(file)
             except UnicodeDecodeError as error:
                 raise UnreadableError("wrong_encoding") from error
             if held.strip():

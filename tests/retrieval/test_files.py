@@ -134,6 +134,14 @@ def test_large_text_files_are_read_in_blocks_without_losing_a_word(tmp_path, mon
     assert " ".join(_texts(tmp_path, near_duplicates=None)).split() == words
 
 
+def test_a_long_paragraph_of_short_lines_is_no_long_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(readers_module, "BLOCK", 300)
+    lines = [f"line {i} of a poem without a blank line" for i in range(60)]
+    (tmp_path / "a.txt").write_text("first\n\n" + "\n".join(lines))
+    corpus = Files(tmp_path, split=LOOSE, near_duplicates=None)
+    assert "\n".join(p.text for p in corpus) == "\n".join(["first", *lines]) and not corpus.skipped
+
+
 def test_a_line_without_end_is_skipped_and_the_rest_of_the_file_read(tmp_path, monkeypatch):
     monkeypatch.setattr(readers_module, "BLOCK", 500)
     monkeypatch.setattr(readers_module, "LONGEST_RECORD", 500)
@@ -159,11 +167,10 @@ print(dict(corpus.skipped), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss -
     ("name", "fill", "reason"),
     [
         ("a.txt", b"x", "line_too_long"),
-        ("a.md", b"x", "line_too_long"),
         ("a.jsonl", b"x", "line_too_long"),
         ("a.txt", b"\0", "binary"),
-        ("a.html", b"x", "too_large"),
-        ("a.pdf", b"x", "too_large"),
+        ("a.html", b"\0", "too_large"),
+        ("a.pdf", b"\0", "too_large"),
     ],
 )
 def test_one_line_of_200_megabytes_is_skipped_with_bounded_memory(tmp_path, name, fill, reason):
