@@ -10,8 +10,10 @@ from synthwright.retrieval.chunks import ByHeader, ByParagraphs
 from synthwright.retrieval.datasets import DatasetCorpus
 from synthwright.retrieval.files import Files
 from synthwright.retrieval.fusion import aretrieve, fuse, retrieve
+from synthwright.retrieval.injection import InjectionEcho, PlantedInjection, read_injections
 from synthwright.retrieval.passages import Passage, split_text
 from synthwright.retrieval.python_docs import PythonDocs
+from synthwright.retrieval.quoting import neutralise
 from synthwright.retrieval.stack_dump import StackExchangeDump
 from synthwright.retrieval.stack_exchange import StackExchange
 from synthwright.retrieval.tokens import Tokenizer
@@ -24,8 +26,10 @@ __all__ = [
     "Corpus",
     "DatasetCorpus",
     "Files",
+    "InjectionEcho",
     "Passage",
     "PassageList",
+    "PlantedInjection",
     "PythonDocs",
     "RetrievalError",
     "Retriever",
@@ -36,6 +40,8 @@ __all__ = [
     "Wikipedia",
     "aretrieve",
     "fuse",
+    "neutralise",
+    "read_injections",
     "retrieve",
     "split_text",
 ]

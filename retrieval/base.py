@@ -5,7 +5,7 @@ import hashlib
 import os
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, overload
 
@@ -39,7 +39,10 @@ class Corpus(ABC):
 
     @abstractmethod
     def hash(self) -> str:
-        """Hex digits that change whenever the passages or their order may have changed. An index is kept by it."""
+        """Hex digits that change whenever the passages or their order may have changed; empty if that cannot be told.
+
+        An index is kept by it.
+        """
 
     @property
     def size(self) -> int | None:
@@ -54,9 +57,12 @@ class SkipLog(Counter[str]):
         examples: The first five places for each reason, such as file names or line numbers.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.examples: dict[str, list[str]] = {}
+    def __init__(self, counts: Mapping[str, int] | None = None, examples: dict[str, list[str]] | None = None) -> None:
+        super().__init__(counts or {})
+        self.examples: dict[str, list[str]] = examples or {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (dict(self), self.examples)
 
     def add(self, reason: str, place: str) -> None:
         """Count one more thing left out.
@@ -69,10 +75,6 @@ class SkipLog(Counter[str]):
         places = self.examples.setdefault(reason, [])
         if len(places) < 5:
             places.append(place)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # Counter's own way passes the counts to __init__ and forgets the examples
-        return type(self), (), {"examples": self.examples}, None, iter(self.items())
 
     def restart(self) -> None:
         """Forget everything: a new reading begins."""

@@ -47,8 +47,8 @@ class BM25(Retriever):
     Args:
         corpus: A corpus, or any iterable of passages, which is read once.
         path: Folder for the index of bm25s; made if it is missing, used again if it fits, built again with a warning
-            in the log if it is damaged or was made from something else. None for a folder in the cache (for an
-            iterable that is no corpus: a temporary one, which goes with this object).
+            in the log if it is damaged or was made from something else. None for a folder in the cache (for a
+            corpus without a hash and for an iterable: a temporary one, which goes with this object).
         engine: `auto` takes `bm25s` from 10,000 passages on.
         tokenizer: Splits passages and queries into words; None for `Tokenizer()`.
         k1: How slowly repetitions of a word stop counting, 0 or more.
@@ -82,19 +82,19 @@ class BM25(Retriever):
             )
         if isinstance(corpus, (list, tuple)):
             corpus = PassageList(corpus)
-        if path is not None and not isinstance(corpus, Corpus):
-            raise ConfigError(
-                f"An index at a `path` is kept by the hash of its corpus, and {type(corpus).__name__} has none. "
-                "Pass a Corpus or a list."
-            )
         self.tokenizer, self.k1, self.b, self.epsilon = tokenizer or Tokenizer(), k1, b, epsilon
         self.name = getattr(corpus, "name", "passages")
         self._lock = threading.Lock()
         self._disk: DiskIndex | None = None
         self._memory: _Memory | None = None
         origin = self._origin(corpus) if engine != "rank_bm25" and isinstance(corpus, Corpus) else None
+        if path is not None and engine != "rank_bm25" and origin is None:
+            raise ConfigError(
+                f"An index at a `path` is kept by the hash of its corpus, and this {type(corpus).__name__} has none. "
+                "Pass a Corpus or a list; for a streamed data set, DatasetCorpus(..., version=...)."
+            )
         self.path = self._folder(path, origin)
-        if origin and self._fits(origin):
+        if origin and self._fits(origin, warn=True):
             self.engine = "bm25s"
             return
         small, passages = _small(corpus, engine)
@@ -125,9 +125,11 @@ class BM25(Retriever):
                 self._disk = DiskIndex(self.path)
             return self._disk
 
-    def _origin(self, corpus: Corpus) -> dict[str, Any]:
+    def _origin(self, corpus: Corpus) -> dict[str, Any] | None:
+        if not (key := corpus.hash()):
+            return None
         settings = {"k1": self.k1, "b": self.b, "epsilon": self.epsilon}
-        return {"corpus": corpus.name, "hash": corpus.hash(), "tokenizer": self.tokenizer.settings(), **settings}
+        return {"corpus": corpus.name, "hash": key, "tokenizer": self.tokenizer.settings(), **settings}
 
     def _folder(self, path: str | Path | None, origin: dict[str, Any] | None) -> Path:
         if path is not None:
@@ -138,14 +140,15 @@ class BM25(Retriever):
         name = re.sub(r"[^\w-]+", "-", origin["corpus"])[:40]
         return cache_directory() / "indexes" / f"{name}-{key}"
 
-    def _fits(self, origin: dict[str, Any]) -> bool:
+    def _fits(self, origin: dict[str, Any], *, warn: bool = False) -> bool:
         """Whether the index on disk can be used as it is."""
         if not self.path.is_dir() or not os.listdir(self.path):
             return False
         try:
             check_index(self.path, origin)
         except DamagedIndexError as error:
-            _log.warning("The index at %s cannot be used again: %s. It is built anew.", self.path, error)
+            if warn:
+                _log.warning("The index at %s cannot be used again: %s. It is built anew.", self.path, error)
             return False
         return True
 
@@ -158,6 +161,8 @@ class BM25(Retriever):
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{self.path}.lock"):
+            if self._fits(origin):  # another process has built it in the meantime
+                return
             remove_index(self.path)
             building = Path(f"{self.path}.building")
             remove_index(building)
@@ -173,7 +178,10 @@ class _Memory:
         self.passages = passages
         words = [tokenizer(passage.text) for passage in passages]
         if not any(words):
-            raise ConfigError(f"BM25 needs passages with words in them, got {len(passages)} without any.")
+            raise ConfigError(
+                f"BM25 needs passages with words in them, got {len(passages)} without any. A corpus says in `skipped` "
+                "what it left out."
+            )
         self._bm25 = BM25Okapi(words, k1=k1, b=b, epsilon=epsilon)
 
     def search(self, words: list[str], k: int) -> list[Passage]:

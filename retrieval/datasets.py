@@ -68,12 +68,9 @@ class DatasetCorpus(DocumentCorpus):
         for number, row in enumerate(rows):
             yield from self.fields.document(row, f"row {number}", self.skipped)
 
+    def hash(self) -> str:
+        return super().hash() if self.version or getattr(self.dataset, "_fingerprint", "") else ""
+
     def _origin(self) -> Iterator[Any]:
-        fingerprint = getattr(self.dataset, "_fingerprint", None)
-        if not (self.version or fingerprint):
-            raise ConfigError(
-                "A streamed data set has no fingerprint by which to keep its index: pass `version`, any text that "
-                "names it, such as 'wikipedia 20231101.en'."
-            )
         yield self.fields
-        yield self.version or fingerprint
+        yield self.version or getattr(self.dataset, "_fingerprint", "")

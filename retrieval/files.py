@@ -18,8 +18,8 @@ class Files(DocumentCorpus):
 
     Files that cannot be used are left out and counted in `skipped`, with one of the codes `unknown_type`, `empty`,
     `binary`, `wrong_encoding` (not UTF-8, nor marked UTF-16), `damaged`, `encrypted`, `no_text`, `too_large` (HTML or
-    PDF above 64 MiB) and `unreadable`; lines with `bad_json`, `no_text`, `wrong_encoding` and `line_too_long` (JSONL
-    above 16 MiB, text above a million characters). Memory stays bounded whatever the files hold.
+    PDF above 64 MiB), `too_deep` (HTML) and `unreadable`; lines with `bad_json`, `no_text`, `wrong_encoding` and
+    `line_too_long` (JSONL above 16 MiB, text above a million characters). Memory stays bounded whatever they hold.
 
     Args:
         paths: A file or folder, or several. Folders are searched through, hidden files and folders left out.

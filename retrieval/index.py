@@ -11,6 +11,7 @@ arrays are built here, in two passes whose memory does not grow with the corpus 
 import itertools
 import json
 import math
+import mmap
 import os
 import shutil
 import zlib
@@ -99,7 +100,10 @@ def build_index(
                 ids, first = array("I"), len(lengths)
         runs.append(_write_run(ids, lengths, first, keys, counts))
     if not vocabulary:
-        raise ConfigError(f"BM25 needs passages with words in them, got {len(lengths)} without any.")
+        raise ConfigError(
+            f"BM25 needs passages with words in them, got {len(lengths)} without any. A corpus says in `skipped` what "
+            "it left out."
+        )
     np.save(folder / _OFFSETS, np.frombuffer(offsets, dtype=np.uint64))
     _write_postings(folder, runs, np.frombuffer(lengths, dtype=np.uint32), len(vocabulary), k1, b, epsilon)
     (folder / _VOCABULARY).write_text(json.dumps(vocabulary, ensure_ascii=False), encoding="utf-8")
@@ -199,24 +203,21 @@ def remove_index(folder: Path) -> None:
 
 
 class DiskIndex:
-    """An index opened for searching. It maps its files and holds one file handle, so it is not picklable itself."""
+    """An index opened for searching. It maps its files into memory, so it is not picklable itself."""
 
     def __init__(self, folder: Path) -> None:
         self._bm25 = bm25s.BM25.load(folder, mmap=True, show_progress=False)
         self._offsets = np.load(folder / _OFFSETS, mmap_mode="r")
-        self._texts = open(folder / _PASSAGES, "rb")
+        with open(folder / _PASSAGES, "rb") as file:
+            self._texts = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
     def __len__(self) -> int:
         return len(self._offsets) - 1
 
-    def close(self) -> None:
-        """Close the file of passages. The index cannot be searched any more."""
-        self._texts.close()
-
     def passage(self, number: int) -> Passage:
         """A passage by its place in the corpus, from 0."""
         start, end = int(self._offsets[number]), int(self._offsets[number + 1])
-        return Passage.model_validate_json(os.pread(self._texts.fileno(), end - start, start))
+        return Passage.model_validate_json(self._texts[start:end])
 
     def search(self, words: list[str], k: int) -> list[Passage]:
         """The `k` best passages that share a word with the query, best first; ties keep the order of the corpus."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from markdown_it import MarkdownIt
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-__all__ = ["Section", "html_sections", "html_title", "markdown_sections", "plain_sections"]
+__all__ = ["Section", "html_sections", "html_title", "markdown_sections", "nests_too_deep", "plain_sections"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,12 @@ _FURNITURE = "script,style,noscript,template,nav,header,footer,aside,form,iframe
 _INLINE = frozenset(
     ("a", "abbr", "b", "bdi", "bdo", "cite", "code", "data", "del", "dfn", "em", "font", "i", "ins", "kbd", "label",
      "mark", "q", "s", "samp", "small", "span", "strong", "sub", "sup", "time", "tt", "u", "var", "wbr")
+)  # fmt: skip
+_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
+# Tags that have no end, or need none.
+_UNNESTED = frozenset(
+    ("area", "base", "br", "col", "dd", "dt", "embed", "hr", "img", "input", "li", "link", "meta", "option", "p",
+     "param", "source", "td", "th", "tr", "track", "wbr")
 )  # fmt: skip
 _TIGHT = frozenset(("li", "tr", "dt", "dd", "br"))
 
@@ -83,6 +89,20 @@ def html_sections(html: str) -> list[Section]:
     return [section for section in sections if section.level or section.text]
 
 
+def nests_too_deep(html: str) -> bool:
+    """Whether a page nests more than 2,000 tags, for which parsing takes time that grows with the square of the depth.
+
+    No page that people write comes near; a few KB of `<div>` would keep a parser busy for minutes.
+    """
+    depth = 0
+    for closing, name in _TAG.findall(html):
+        if name.lower() not in _UNNESTED:
+            depth = max(0, depth - 1) if closing else depth + 1
+            if depth > 2000:
+                return True
+    return False
+
+
 def html_title(html: str) -> str:
     """The title that a page gives itself, or empty."""
     node = LexborHTMLParser(html).css_first("title")
@@ -93,25 +113,26 @@ def _blocks(root: LexborNode) -> Iterator[tuple[int, str]]:
     """Text in the order of the page as (0, text with line breaks), and headings as (level, heading)."""
     # Without recursion: a hostile page may nest a hundred thousand tags.
     stack: list[tuple[LexborNode, bool, bool]] = [(root, False, False)]
-    broken = True  # whether the text so far ends with a line break
+    broken = spaced = True  # whether the text so far ends with a line break, or a space
     while stack:
         node, leaving, raw = stack.pop()
         tag = node.tag or ""
         if tag == "-text":
             text = node.text_content or ""
             text = text if raw else re.sub(r"\s+", " ", text)
-            text = text.lstrip(" ") if broken and not raw else text
+            text = text.lstrip(" ") if spaced and not raw else text
             if text:
-                broken = text.endswith("\n")
+                broken, spaced = text.endswith("\n"), text.endswith(("\n", " "))
                 yield 0, text
         elif tag in _HEADINGS:
             yield int(tag[1]), node.text()
         elif not tag.startswith("-"):
             if tag in ("td", "th"):
                 if not leaving and not broken:
+                    spaced = True
                     yield 0, " | "
             elif tag not in _INLINE and not (leaving and tag in _TIGHT):
-                broken = True
+                broken = spaced = True
                 yield 0, "\n" if tag in _TIGHT else "\n\n"
             if not leaving:
                 stack.append((node, True, raw))

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, computed_field, model_validator
 
 from synthwright.errors import ConfigError
+from synthwright.retrieval.quoting import neutralise
 
 __all__ = ["Passage", "split_text", "text_key"]
 
@@ -57,6 +58,11 @@ class Passage(BaseModel):
     def id(self) -> str:
         """First 20 hex digits of the SHA-256 of the text."""
         return hashlib.sha256(self.text.encode()).hexdigest()[:20]
+
+    @property
+    def prompt_text(self) -> str:
+        """The text as it may stand in a field of a prompt: give this to predictors, never `text` itself."""
+        return neutralise(self.text)
 
     def scored(self, score: float | None) -> "Passage":
         """The same passage with another score."""

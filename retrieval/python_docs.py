@@ -19,7 +19,7 @@ class PythonDocs(DocumentCorpus):
 
     Example:
         >>> BM25(PythonDocs()).search("loop terminates", k=1)[0].title
-        'The "while" statement'
+        'The "break" statement'
     """
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from synthwright.retrieval.base import SkipLog
 from synthwright.retrieval.documents import Document
-from synthwright.retrieval.markup import html_sections, html_title, markdown_sections, plain_sections
+from synthwright.retrieval.markup import html_sections, html_title, markdown_sections, nests_too_deep, plain_sections
 
 __all__ = ["READERS", "Fields", "UnreadableError"]
 
@@ -62,6 +62,8 @@ def read_text(path: Path, fields: Fields, skipped: SkipLog) -> Iterator[Document
 def read_html(path: Path, fields: Fields, skipped: SkipLog) -> Iterator[Document]:
     """An HTML file in UTF-8, or in the encoding of its byte order mark."""
     page = _decoded(_whole(path))
+    if nests_too_deep(page):
+        raise UnreadableError("too_deep")
     yield Document(html_sections(page), html_title(page) or path.stem, path.resolve().as_uri(), str(path))
 
 
@@ -177,15 +179,14 @@ def _blocks(path: Path, skipped: SkipLog) -> Iterator[str]:
                     held += new
                     if "\0" in new:
                         raise UnreadableError("binary")
-                    if len(held) < BLOCK:
-                        continue
-                    at = max(held.rfind("\n\n"), 0) or max(held.rfind("\n"), 0)
-                    if at:
-                        yield held[:at]
-                        held = held[at:].lstrip("\n")
-                    if len(held) > BLOCK:
-                        skipped.add("line_too_long", str(path))
-                        held = _after_line(file)
+                    while len(held) > BLOCK:
+                        at = max(held.rfind("\n\n"), 0) or max(held.rfind("\n"), 0)
+                        if at:
+                            yield held[:at]
+                            held = held[at:].lstrip("\n")
+                        else:
+                            skipped.add("line_too_long", str(path))
+                            held = _after_line(file)
             except UnicodeDecodeError as error:
                 raise UnreadableError("wrong_encoding") from error
             if held.strip():

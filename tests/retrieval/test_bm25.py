@@ -193,6 +193,14 @@ def test_a_damaged_index_is_built_again_with_a_message(tmp_path, caplog, name, d
     assert corpus.readings == 2 and "cannot be used again" in caplog.text
 
 
+def test_two_that_build_the_same_index_at_once_share_it(tmp_path):
+    corpora = [Streamed(TEXTS * 50) for _ in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        indexes = list(pool.map(lambda corpus: BM25(corpus, engine="bm25s", path=tmp_path / "index"), corpora))
+    assert sum(corpus.readings for corpus in corpora) == 1
+    assert all(len(index.search("snow", k=99)) == 50 for index in indexes)
+
+
 def test_a_build_that_was_killed_leaves_no_index_behind(tmp_path):
     def breaks():
         yield Passage(text="one")
@@ -270,8 +278,8 @@ def test_an_empty_corpus_and_bad_arguments_are_refused(engine, tmp_path):
         BM25([Passage(text=""), Passage(text="...")], engine=engine)
     with pytest.raises(ConfigError, match="`engine` must be one of"):
         BM25([Passage(text="x")], engine="lucene")  # pyright: ignore[reportArgumentType] (what is tested)
-    with pytest.raises(ConfigError, match="kept by the hash of its corpus, and generator has none"):
-        BM25((Passage(text=t) for t in TEXTS), engine=engine, path=tmp_path / "i")
+    with pytest.raises(ConfigError, match="kept by the hash of its corpus, and this generator has none"):
+        BM25((Passage(text=t) for t in TEXTS), path=tmp_path / "i")
     with pytest.raises(ConfigError, match=r"`b` in \[0, 1\], got 1.5, 0.25, 2"):
         BM25([Passage(text="x")], b=2)
 
