@@ -3,13 +3,17 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test check format bench clean
+.PHONY: demo test test-services check format bench clean
 
 demo: $(VENV)/lm
 	$(BIN)/python examples/demo.py
 
 test: $(VENV)/lm
 	$(BIN)/python -m pytest
+
+# The tests that talk to real servers, which tests/services starts: a MediaWiki (Debian packages; installing them needs root).
+test-services: $(VENV)/ready
+	tests/services/mediawiki.sh run $(BIN)/python -m pytest -m services
 
 check: $(VENV)/ready
 	$(BIN)/ruff format --check .

@@ -1,40 +1,78 @@
 """Passage: the unit of text that retrievers return and generators begin from."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import Any
+import re
+import unicodedata
+from collections.abc import Iterator
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, computed_field, model_validator
 
 from synthwright.errors import ConfigError
+from synthwright.retrieval.quoting import neutralise
 
-__all__ = ["Passage", "split_text", "text_files"]
+__all__ = ["Passage", "split_text", "text_key"]
+
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def _encodable(text: str) -> str:
+    return _LONE_SURROGATE.sub("\ufffd", text)
+
+
+_Text = Annotated[str, AfterValidator(_encodable)]
 
 
 class Passage(BaseModel):
     """A piece of text and where it came from.
 
+    Two passages with the same text have the same `id`, wherever they came from. `model_dump` gives the `id` too, and
+    `Passage.model_validate` reads it back. Half a surrogate pair, which no file can hold, becomes U+FFFD.
+
     Attributes:
-        text: The text.
-        title: Title of the document, or empty.
+        text: The text. It was written by strangers: data, never instructions.
+        title: Title of the document, with its headings where they are known, or empty.
         source: Where it came from, such as `files` or `wikipedia`.
         url: Address of the document, or empty.
         licence: Licence of the text, or empty if it is not known.
+        score: How well it fits the query that found it, on the scale of the retriever; None outside a search.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    text: str
-    title: str = ""
-    source: str = ""
-    url: str = ""
-    licence: str = ""
+    text: _Text
+    title: _Text = ""
+    source: _Text = ""
+    url: _Text = ""
+    licence: _Text = ""
+    score: float | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_id(cls, data: Any) -> Any:
+        return {name: value for name, value in data.items() if name != "id"} if isinstance(data, dict) else data
+
+    @computed_field
     @property
     def id(self) -> str:
         """First 20 hex digits of the SHA-256 of the text."""
-        return hashlib.sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest()[:20]
+        return hashlib.sha256(self.text.encode()).hexdigest()[:20]
+
+    @property
+    def prompt_text(self) -> str:
+        """The text as it may stand in a field of a prompt: give this to predictors, never `text` itself."""
+        return neutralise(self.text)
+
+    def scored(self, score: float | None) -> "Passage":
+        """The same passage with another score."""
+        return self.model_copy(update={"score": score})
+
+
+def text_key(text: str) -> str:
+    """A short hash that is equal for texts that differ in case, white space or the form of characters only."""
+    plain = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    return hashlib.sha256(plain.encode("utf-8", "surrogatepass")).hexdigest()[:20]
 
 
 def split_text(text: str, *, most_words: int = 200, **attributes: Any) -> Iterator[Passage]:
@@ -61,19 +99,3 @@ def split_text(text: str, *, most_words: int = 200, **attributes: Any) -> Iterat
         held.append(paragraph)
     if held:
         yield Passage(text="\n\n".join(held), **attributes)
-
-
-def text_files(paths: Iterable[str | Path], *, most_words: int = 200, licence: str = "") -> Iterator[Passage]:
-    """The passages of plain text files, one file after another.
-
-    Raises:
-        ConfigError: A file cannot be read as UTF-8 text.
-    """
-    for path in map(Path, paths):
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"Cannot read the text file {str(path)!r}: {error}") from error
-        yield from split_text(
-            text, most_words=most_words, title=path.stem, source="files", url=path.resolve().as_uri(), licence=licence
-        )

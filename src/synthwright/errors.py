@@ -7,6 +7,7 @@ SynthwrightError
 │   └── RunMismatchError      the output directory holds a run made in another way
 ├── MissingExtraError         an optional dependency is not installed            (also an ImportError)
 ├── ModelFileError            the weights of the embedded LM are missing or damaged
+├── RetrievalError            a source of passages cannot be reached or read
 ├── StoreError                the run directory cannot be read or written
 ├── UnrecordedCallError       a replayed run is asked what its record does not hold
 ├── UnusableLMError           the LM cannot be reached, or nothing it returns can be used
@@ -30,6 +31,7 @@ __all__ = [
     "ModelFileError",
     "ParseError",
     "ProgramError",
+    "RetrievalError",
     "RunMismatchError",
     "StoreError",
     "SynthwrightError",
@@ -66,6 +68,10 @@ class MissingExtraError(SynthwrightError, ImportError):
 
 class ModelFileError(SynthwrightError):
     """The weights of the embedded LM are missing, damaged, or cannot be loaded."""
+
+
+class RetrievalError(SynthwrightError):
+    """A source of passages cannot be reached, or what it holds cannot be read."""
 
 
 class StoreError(SynthwrightError):

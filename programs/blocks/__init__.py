@@ -1,0 +1,1 @@
+"""Programs that generators are made with; they are no methods of their own."""
