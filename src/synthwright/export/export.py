@@ -46,7 +46,7 @@ class Exported:
     def __str__(self) -> str:
         counts = ", ".join(f"{name} {count:,}" for name, count in self.counts.items())
         lines = [f"{self.format}: {counts} -> {', '.join(map(str, self.files.values())) or self.to}"]
-        lines += [f"skipped {count:,} rows: {reason}" for reason, count in self.skipped.items()]
+        lines += [f"left out, {reason}: {count:,} rows" for reason, count in self.skipped.items()]
         return "\n".join([*lines, *self.notes])
 
 
@@ -187,12 +187,12 @@ def _notes(records: Records, kind: str) -> tuple[str, ...]:
     notes = []
     if records.repaired:
         notes.append(
-            f"{records.repaired:,} texts held halves of characters, which no UTF-8 file can; U+FFFD stands in their "
-            "place. The run's own rows.jsonl has them as they were."
+            f"Texts with halves of characters: {records.repaired:,}. No UTF-8 file can hold those, so U+FFFD stands in "
+            "their place; the run's own rows.jsonl has them as they were."
         )
     if kind == "csv" and records.formulas:
         notes.append(
-            f"{records.formulas:,} records have a cell that starts like a formula (= + - @); nothing was changed. Do "
-            "not open the file in a spreadsheet: load it with code, or use Parquet."
+            f"Records with a cell that starts like a formula (= + - @): {records.formulas:,}. Nothing was changed; do "
+            "not open the file in a spreadsheet, load it with code."
         )
     return tuple(notes)
