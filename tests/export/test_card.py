@@ -102,6 +102,6 @@ def test_a_name_cannot_break_the_card(run, tmp_path):
     text = (tmp_path / "a: b <i> --- |" / "README.md").read_text(encoding="utf-8")
     header = text.split("---\n", 2)[1]
     assert yaml.safe_load(header)["pretty_name"] == "a: b <i> --- |"
-    assert "# a: [b] &lt;i> --- \\|" in text
+    assert "# a: b &lt;i> --- \\|" in text
     loaded = datasets.load_dataset(str(tmp_path / "a: b <i> --- |"), cache_dir=str(tmp_path / "c"))
     assert len(loaded["train"]) == 4
