@@ -18,7 +18,7 @@ HARD = (
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
 
 
 def question(number, answer="Because.", **fields):
@@ -30,7 +30,7 @@ def jsonl(path):
 
 
 def loaded(kind, path):
-    reader = {"jsonl": "json"}.get(kind, kind)
+    reader = "json" if kind == "jsonl" else str(kind)
     return datasets.load_dataset(reader, data_files=str(path), split="train", cache_dir=str(path.parent / "c"))
 
 
@@ -68,7 +68,7 @@ def test_hostile_text_comes_back_as_it_was(run_of, tmp_path):
 def test_half_characters_are_replaced_and_counted(run_of, tmp_path):
     run = run_of(question(0, "lone \ud83d end"), question(1, "pair \ud83d" + "\ude00 end"), question(2))
     done = run.export("messages", tmp_path / "half.jsonl")
-    answers = [record["messages"][1]["content"] for record in loaded("jsonl", tmp_path / "half.jsonl")]
+    answers = [talk[1]["content"] for talk in loaded("jsonl", tmp_path / "half.jsonl")["messages"]]
     assert answers == ["lone \ufffd end", "pair 😀 end", "Because."]
     assert len(done.notes) == 1 and done.notes[0].startswith("Texts with halves of characters: 1.")
     assert run.dataset("messages")[0]["messages"][1]["content"] == "lone \ufffd end"

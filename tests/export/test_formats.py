@@ -27,7 +27,10 @@ class Rich(InstructionRow):
     input: str
 
     def to_messages(self):
-        return [Message(role="user", content=f"{self.instruction}\n{self.input}"), Message(**TELL)]
+        return [
+            Message(role="user", content=f"{self.instruction}\n{self.input}"),
+            Message(role="assistant", content="Red."),
+        ]
 
 
 class System(InstructionRow):

@@ -23,7 +23,7 @@ SHA = "1" * 40
 class Hub(BaseHTTPRequestHandler):
     """Keeps what is committed. Parquet files come first, by their hash, as large files do."""
 
-    server: "HubServer"
+    server: "HubServer"  # pyright: ignore[reportIncompatibleVariableOverride]  it is never another server
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))

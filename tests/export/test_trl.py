@@ -11,10 +11,15 @@ import pytest
 
 trl = pytest.importorskip("trl", reason="TRL is not installed: make test-train, or pip install 'synthwright[train]'")
 
-import torch  # noqa: E402  these come with trl
+import torch  # noqa: E402  # pyright: ignore[reportMissingImports]  these come with trl
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers  # noqa: E402
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast  # noqa: E402
-from trl import data_utils  # noqa: E402
+from transformers import (  # noqa: E402  # pyright: ignore[reportMissingImports]
+    LlamaConfig,
+    LlamaForCausalLM,
+    LlamaForSequenceClassification,
+    PreTrainedTokenizerFast,
+)
+from trl import data_utils  # noqa: E402  # pyright: ignore[reportMissingImports]
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -163,8 +168,6 @@ def test_kto_prepares_the_unpaired_answers(run, model, tokenizer, settings):
 
 
 def test_the_reward_trainer_reads_the_margin(run, model, tokenizer, settings):
-    from transformers import LlamaForSequenceClassification
-
     judge = LlamaForSequenceClassification(type(model.config)(**{**model.config.to_dict(), "num_labels": 1}))
     arguments = trl.RewardConfig(**settings, max_length=128)
     data = run.dataset("preference")
