@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-TRAIN  := .venv-train
+TRAIN  := $(VENV)/train
 
 .PHONY: demo test test-train check format bench clean
 

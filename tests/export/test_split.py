@@ -12,7 +12,7 @@ def groups_of(*rows):
     lineages = Lineages()
     for keys in rows:
         lineages.add(keys)
-    return lineages.groups()
+    return list(lineages.groups())
 
 
 def test_rows_that_share_a_key_are_one_group_also_through_others():

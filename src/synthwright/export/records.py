@@ -69,8 +69,9 @@ class Records:
         self.counts = {"train": 0} if test is None else {"train": 0, "test": 0}
         sizes = bytearray()
         for index, data in enumerate(self.run.records()):
+            row = self.run.row(data) if self.format.columns or test is not None else None
             try:
-                records = self._convert(data)
+                records = self._convert(data, row)
             except Unfit as unfit:
                 self.skipped[str(unfit)] += 1
                 self._marks.append(_SKIP)
@@ -82,10 +83,10 @@ class Records:
                 self.formulas += starts_a_formula(fixed)
                 margins = margins and fixed.get("margin") is not None
                 types.see(fixed)
-            if test is not None:
+            if test is not None and row is not None:
                 fitting.append(index)
                 sizes.append(len(records))
-                lineages.add(keys_of(self.run.row(data)))
+                lineages.add(keys_of(row))
             else:
                 self.counts["train"] += len(records)
         if not any(self._marks):
@@ -107,14 +108,15 @@ class Records:
         wanted = _TRAIN if split == "train" else _TEST
         for mark, data in zip(self._marks, self.run.records(), strict=True):
             if mark == wanted:
-                for record in self._convert(data):
+                row = self.run.row(data) if self.format.columns else None
+                for record in self._convert(data, row):
                     record = clean(record)[0]
                     yield {name: record.get(name) for name in self.names}
 
-    def _convert(self, data: dict[str, Any]) -> list[dict[str, Any]]:
-        if not self.format.columns:
+    def _convert(self, data: dict[str, Any], row: Row | None) -> list[dict[str, Any]]:
+        if row is None or not self.format.columns:
             return [data]  # the rows as they are need no class
-        records = self.format.convert(self.run.row(data), self.standard)
+        records = self.format.convert(row, self.standard)
         extra = {name: data.get(name) for name in self.columns}
         return [{**record, **extra} for record in records]
 
