@@ -297,8 +297,8 @@ def _root(seed: Seed, index: int) -> dict[str, Any]:
     instruction, data, draw = seed.get("instruction"), seed.get("input") or "", seed.get("draw", 0)
     parents = seed.get("parent_ids", ())
     unknown = set(seed) - {"instruction", "input", "draw", "parent_ids"}
-    known_types = isinstance(instruction, str) and isinstance(data, str) and isinstance(draw, int)
-    if unknown or not (known_types and isinstance(parents, list | tuple)):
+    listed = isinstance(parents, list | tuple)
+    if unknown or not (isinstance(instruction, str) and isinstance(data, str) and isinstance(draw, int) and listed):
         raise ConfigError(
             f"Seed {index} is {dict(seed)!r}; a seed of EvolInstruct has an `instruction` and may have an `input`, "
             "both strings, a `draw`, a whole number, and `parent_ids`, a list."

@@ -38,9 +38,10 @@ def loaded(kind, path):
 @pytest.mark.parametrize("format", ["messages", "alpaca", "raw"])
 def test_a_file_holds_the_rows_in_order(run_of, tmp_path, kind, format):
     run = run_of(*(question(i) for i in range(3)))
-    done = run.export(format, tmp_path / f"out.{kind}")
-    assert done.counts == {"train": 3} and done.files == {"train": tmp_path / f"out.{kind}"} and not done.skipped
-    data = loaded(kind, tmp_path / f"out.{kind}")
+    path = tmp_path / "new" / "folder" / f"out.{kind}"
+    done = run.export(format, path)
+    assert done.counts == {"train": 3} and done.files == {"train": path} and not done.skipped
+    data = loaded(kind, path)
     assert len(data) == 3
     if format == "messages":
         talk = data[2]["messages"]

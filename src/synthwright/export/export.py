@@ -109,9 +109,14 @@ def export(
         files = {split: path if test is None else _with_split(path, split) for split in records.counts}
     else:
         files = {split: path / "data" / f"{split}.{kind}" for split in records.counts}
-    if not is_file:
-        card = dataset_card(run, records, title=path.resolve().name, license=license, kind=kind)
-        _prepare(path, card)
+    card = "" if is_file else dataset_card(run, records, title=path.resolve().name, license=license, kind=kind)
+    try:
+        if is_file:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        else:
+            _prepare(path, card)
+    except OSError as error:
+        raise StoreError(f"Cannot write to {target!r}: {error.strerror or error}.") from error
     for split, file in files.items():
         WRITERS[kind](file, records.stream(split), records.schema)
     return Exported(target, format, done.counts, files, done.skipped, done.notes)
@@ -173,14 +178,11 @@ def _check_directory(path: Path) -> None:
 
 def _prepare(path: Path, card: str) -> None:
     """Write the card, which marks the directory as ours, and remove the data of an earlier export."""
-    try:
-        (path / "data").mkdir(parents=True, exist_ok=True)
-        (path / "README.md").write_text(card, encoding="utf-8")
-        for split in SPLITS:
-            for kind in {*KINDS.values()}:
-                (path / "data" / f"{split}.{kind}").unlink(missing_ok=True)
-    except OSError as error:
-        raise StoreError(f"Cannot write to {str(path)!r}: {error.strerror or error}.") from error
+    (path / "data").mkdir(parents=True, exist_ok=True)
+    (path / "README.md").write_text(card, encoding="utf-8")
+    for split in SPLITS:
+        for kind in {*KINDS.values()}:
+            (path / "data" / f"{split}.{kind}").unlink(missing_ok=True)
 
 
 def _notes(records: Records, kind: str) -> tuple[str, ...]:
