@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+TRAIN  := $(VENV)/train
 
-.PHONY: demo test test-services check format bench clean
+.PHONY: demo test test-services test-train check format bench clean
 
 demo: $(VENV)/lm
 	$(BIN)/python examples/demo.py
@@ -14,6 +15,9 @@ test: $(VENV)/lm
 # The tests that talk to real servers, which tests/services starts: a MediaWiki (Debian packages; installing them needs root).
 test-services: $(VENV)/ready
 	tests/services/mediawiki.sh run $(BIN)/python -m pytest -m services
+
+test-train: $(TRAIN)/ready
+	$(TRAIN)/bin/python -m pytest tests/export/test_trl.py
 
 check: $(VENV)/ready
 	$(BIN)/ruff format --check .
@@ -32,6 +36,11 @@ $(VENV)/ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "synthwright needs Python 3.11 or later; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 $(MAKECMDGOALS)")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded,dev]'
+	touch $@
+
+$(TRAIN)/ready: pyproject.toml
+	$(PYTHON) -m venv $(TRAIN)
+	$(TRAIN)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[train,dev]'
 	touch $@
 
 $(VENV)/lm: $(VENV)/ready

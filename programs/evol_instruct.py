@@ -140,7 +140,8 @@ class EvolInstruct(Generator[EvolvedRow]):
     def plan(self, pool: Pool[EvolvedRow]) -> Iterable[Seed]:
         """Every root instruction once, or pass after pass with a new `draw` if there is a target.
 
-        User seeds have an `instruction`, an optional `input` that is put below it, and an optional `draw`.
+        User seeds have an `instruction`, an optional `input` that is put below it, an optional `draw`, and optional
+        `parent_ids`, the ids of the rows of another run that they were taken from.
         """
         shipped = pool.seeds is None
         seeds = read_jsonl(data_path("evol_instruct.jsonl")) if shipped else pool.seeds
@@ -149,12 +150,13 @@ class EvolInstruct(Generator[EvolvedRow]):
             return roots if pool.round == 0 else ()
         return ({**root, "draw": root["draw"] + number} for number in itertools.count() for root in roots)
 
-    async def aforward(self, instruction: str, draw: int = 0) -> dspy.Prediction:
+    async def aforward(self, instruction: str, draw: int = 0, parent_ids: Sequence[str] = ()) -> dspy.Prediction:
         """Evolve one root.
 
         Args:
             instruction: The root instruction, with its input if it has one.
             draw: Number of the pass over the roots; another one draws other operators.
+            parent_ids: Ids of the rows of another run that the root was taken from: parents of its first evolution.
         """
         root = instruction.strip()
         if not root:
@@ -162,7 +164,7 @@ class EvolInstruct(Generator[EvolvedRow]):
             return dspy.Prediction(rows=[], rejected=[empty])
         rows: list[EvolvedRow] = []
         rejected: list[Rejected] = []
-        parent, parent_ids = root, ()
+        parent, parent_ids = root, tuple(parent_ids)
         for number, (operator, data_format) in enumerate(self.drawn(root, draw), 1):
             about = {
                 "operator": operator,
@@ -293,10 +295,13 @@ def _root(seed: Seed, index: int) -> dict[str, Any]:
         ConfigError: The seed has no instruction, or a field that is not known.
     """
     instruction, data, draw = seed.get("instruction"), seed.get("input") or "", seed.get("draw", 0)
-    unknown = set(seed) - {"instruction", "input", "draw"}
-    if unknown or not (isinstance(instruction, str) and isinstance(data, str) and isinstance(draw, int)):
+    parents = seed.get("parent_ids", ())
+    unknown = set(seed) - {"instruction", "input", "draw", "parent_ids"}
+    listed = isinstance(parents, list | tuple)
+    if unknown or not (isinstance(instruction, str) and isinstance(data, str) and isinstance(draw, int) and listed):
         raise ConfigError(
             f"Seed {index} is {dict(seed)!r}; a seed of EvolInstruct has an `instruction` and may have an `input`, "
-            "both strings, and a `draw`, a whole number."
+            "both strings, a `draw`, a whole number, and `parent_ids`, a list."
         )
-    return {"instruction": "\n".join(part for part in (instruction.strip(), data.strip()) if part), "draw": draw}
+    root = {"instruction": "\n".join(part for part in (instruction.strip(), data.strip()) if part), "draw": draw}
+    return {**root, "parent_ids": list(parents)} if parents else root

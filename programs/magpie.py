@@ -181,7 +181,11 @@ class Magpie(Generator[MagpieRow]):
         return ({"draw": draw} for draw in draws)
 
     async def aforward(
-        self, draw: int = 0, instruction: str | None = None, response: str | None = None
+        self,
+        draw: int = 0,
+        instruction: str | None = None,
+        response: str | None = None,
+        parent_ids: Sequence[str] = (),
     ) -> dspy.Prediction:
         """One conversation.
 
@@ -189,6 +193,7 @@ class Magpie(Generator[MagpieRow]):
             draw: Tells seeds apart that ask the same.
             instruction: The first query, given instead of sampled.
             response: Its answer, given instead of asked for.
+            parent_ids: Ids of the rows of another run that the first query was taken from.
         """
         if response is not None and instruction is None:
             raise ConfigError(f"A seed with a `response` needs its `instruction` too, got {response!r} alone.")
@@ -226,6 +231,7 @@ class Magpie(Generator[MagpieRow]):
             sanitized=rules,
             instruction_length=len(talk[0].content.split()),
             response_length=len(talk[1].content.split()),
+            parent_ids=tuple(parent_ids),
             **fields,
         )
         return dspy.Prediction(rows=[row], rejected=rejected)

@@ -267,6 +267,8 @@ class TarGEN(Generator[LabelledRow]):
             instance_seed=texts[self.task.seed_field],
             variant=variant,
             explanation=explanation,
+            definition=self.task.definition,
+            options=self.task.meanings,
         )
 
     async def _recheck(self, row: LabelledRow) -> dspy.Prediction:

@@ -9,7 +9,7 @@ from typing import Literal
 
 import dspy
 
-from synthwright.signatures.rows import InstructionRow, Message
+from synthwright.signatures.rows import InstructionRow, Message, Preference
 
 __all__ = [
     "MULTI_ROUND",
@@ -130,3 +130,23 @@ class MagpieRow(InstructionRow):
     rejected_reward: float | None = None
     instruction_length: int = 0
     response_length: int = 0
+
+    def to_messages(self) -> list[Message] | None:
+        return list(self.messages) or super().to_messages()
+
+    def to_prompt(self) -> list[Message] | None:
+        """The conversation before its last answer."""
+        talk = self.to_messages() or []
+        return talk[:-1] or super().to_prompt()
+
+    def to_preference(self) -> Preference | None:
+        """The best and the worst of the resampled answers to the first query; the margin is in units of the reward."""
+        if self.chosen is None or self.rejected is None:
+            return None
+        rewards = self.chosen_reward, self.rejected_reward
+        return Preference(
+            prompt=(Message(role="user", content=self.instruction),),
+            chosen=(Message(role="assistant", content=self.chosen),),
+            rejected=(Message(role="assistant", content=self.rejected),),
+            margin=None if rewards[0] is None or rewards[1] is None else rewards[0] - rewards[1],
+        )

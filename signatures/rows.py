@@ -157,4 +157,9 @@ class InstructionRow(Row):
     response: str
 
     def to_messages(self) -> list[Message] | None:
+        if not self.response.strip():  # made without answers: nothing to imitate, but a prompt all the same
+            return None
         return [Message(role="user", content=self.instruction), Message(role="assistant", content=self.response)]
+
+    def to_prompt(self) -> list[Message] | None:
+        return [Message(role="user", content=self.instruction)] if self.instruction.strip() else None

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import dspy
 from pydantic import ConfigDict, RootModel, model_validator
 
-from synthwright.signatures.rows import Row
+from synthwright.signatures.rows import Message, Row
 
 __all__ = [
     "Contexts",
@@ -153,6 +153,8 @@ class LabelledRow(Row):
         was_corrected: Whether the self-correction changed the label.
         flag: `label_not_checked` if the self-correction gave no label of the task, so that the initial one stands.
         solver_label: The label that an independent solver gave, or None if there was none.
+        definition: What the task asks, for prompts to models that are trained on the row.
+        options: The labels to choose from with their definitions, in the order of the task.
     """
 
     task: str
@@ -167,6 +169,15 @@ class LabelledRow(Row):
     was_corrected: bool = False
     flag: Literal["label_not_checked"] | None = None
     solver_label: str | None = None
+    definition: str = ""
+    options: dict[str, str] = {}
+
+    def to_messages(self) -> list[Message] | None:
+        """The task, the texts and the labels to choose from as the question; the label as the answer."""
+        choices = [f"- {name}: {meaning}" for name, meaning in self.options.items()]
+        listed = "\n".join(["Answer with one of these labels:", *choices]) if choices else ""
+        question = "\n\n".join(part for part in (self.definition, self.text, listed) if part)
+        return [Message(role="user", content=question), Message(role="assistant", content=self.label)]
 
     @property
     def text(self) -> str:

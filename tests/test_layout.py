@@ -65,7 +65,7 @@ ALLOWED = {  # what a folder may import of ours, besides itself
     "sandbox": {"errors"},
     "verify": {"errors", "sandbox"},
     "programs": BELOW_PROGRAMS,
-    "runs": {*BELOW_PROGRAMS, "programs"},
+    "runs": {*BELOW_PROGRAMS, "programs", "export"},  # export only inside Run.export and Run.dataset
     "export": {*BELOW_PROGRAMS, "programs", "runs"},
     "optimizers": {*BELOW_PROGRAMS, "programs", "runs"},
 }

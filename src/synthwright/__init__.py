@@ -5,7 +5,7 @@ from synthwright.lms import Budget, Price, Retry, embedded_lm, openai_lm
 from synthwright.optimizers import Tuned, optimize
 from synthwright.pool import Pool, Seed
 from synthwright.programs.base import Frozen, Generator, freeze, get_generator, list_generators
-from synthwright.runs import Forecast, Funnel, Progress, Run, agenerate, generate
+from synthwright.runs import Forecast, Funnel, Progress, Run, agenerate, generate, load_run
 from synthwright.signatures.rows import InstructionRow, Message, Provenance, Rejected, Row
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "generate",
     "get_generator",
     "list_generators",
+    "load_run",
     "openai_lm",
     "optimize",
 ]

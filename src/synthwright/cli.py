@@ -297,6 +297,52 @@ def optimize(
         print(json.dumps({**tuned.as_dict(), "out": str(directory)}), flush=True)  # noqa: T201  rich would wrap the line
 
 
+@app.command(epilog=EXIT_CODES)
+def export(
+    run: Annotated[Path, typer.Argument(help="Directory of a run, such as runs/evol_instruct.", metavar="RUN")],
+    format_: Annotated[
+        str,
+        typer.Option("--format", help="messages, sft, preference, unpaired, prompt-only, text, alpaca, sharegpt, raw."),
+    ],
+    to: Annotated[
+        str,
+        typer.Option(
+            metavar="TARGET", help="A .jsonl, .parquet or .csv file; a directory, with a card; hub:OWNER/NAME."
+        ),
+    ],
+    test: Annotated[float | None, typer.Option(metavar="SHARE", help="Share of a test set, split by lineage.")] = None,
+    standard: Annotated[bool, typer.Option("--standard", help="Plain text instead of lists of messages.")] = False,
+    column: Annotated[list[str] | None, typer.Option(metavar="FIELD", help="A field to keep. Repeatable.")] = None,
+    kind: Annotated[str | None, typer.Option(help="Files in a directory: parquet (default), jsonl or csv.")] = None,
+    license_: Annotated[
+        str | None, typer.Option("--license", metavar="ID", help="Licence for the card, such as cc-by-4.0.")
+    ] = None,
+    public: Annotated[bool, typer.Option("--public", help="Make a new dataset on the hub public.")] = False,
+    seed: Annotated[int, typer.Option(metavar="N", help="Random seed of the test set.")] = 0,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write the rows of a run in a form that trainers read. Rows that have no such form are counted.
+
+    Example: synthwright export runs/evol_instruct --format messages --to data/evol --test 0.1
+    """
+    done = sw.load_run(run).export(
+        format_,
+        to,
+        test=test,
+        standard=standard,
+        columns=column or (),
+        kind=kind,
+        license=license_,
+        public=public,
+        seed=seed,
+    )
+    if not quiet:
+        out.print(escape(str(done)), soft_wrap=True)
+    if as_json:
+        print(json.dumps(done.as_dict(), ensure_ascii=False), flush=True)  # noqa: T201  rich would wrap the line
+
+
 @lm_app.command("status")
 def lm_status() -> None:
     """Where the weights of the embedded LM are, without fetching anything."""

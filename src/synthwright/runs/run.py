@@ -1,18 +1,25 @@
 """What a run hands out: its progress while it works, its rows and counts when it ends."""
 
 import json
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from pydantic import ValidationError
+from pydantic import ConfigDict, ValidationError
 
+from synthwright.errors import ConfigError
 from synthwright.lms.budgets import Usage
+from synthwright.programs.base import Generator, get_generator
 from synthwright.runs.funnel import Funnel
+from synthwright.runs.store import DB, Store
 from synthwright.signatures.rows import Rejected, Row
 
-__all__ = ["Progress", "Run"]
+if TYPE_CHECKING:
+    from synthwright.export import Exported
+
+__all__ = ["Progress", "Run", "UntypedRow", "load_run"]
 
 RowT = TypeVar("RowT", bound=Row)
 
@@ -80,13 +87,19 @@ class Run(Generic[RowT]):
 
     def __iter__(self) -> Iterator[RowT]:
         """The rows in order, streamed from `rows.jsonl`."""
+        return map(self.row, self.records())
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """The rows in order as JSON-ready data, streamed from `rows.jsonl`."""
         with (self.out / "rows.jsonl").open(encoding="utf-8") as file:
-            for line in file:
-                data = json.loads(line)
-                try:
-                    yield self.row_type.model_validate(data)
-                except ValidationError:
-                    yield _fitting(self.row_type, data).model_validate(data)
+            yield from map(json.loads, file)
+
+    def row(self, record: dict[str, Any]) -> RowT:
+        """The row of one of the `records`."""
+        try:
+            return self.row_type.model_validate(record)
+        except ValidationError:
+            return _fitting(self.row_type, record).model_validate(record)
 
     def __len__(self) -> int:
         return self.funnel.kept
@@ -104,15 +117,94 @@ class Run(Generic[RowT]):
             total.add(usage)
         return total
 
-    def dataset(self) -> Any:
-        """The rows as a `datasets.Dataset`, memory-mapped."""
-        import datasets
+    def config(self) -> dict[str, Any]:
+        """What made the run: method, generator, arguments, prompts, lms, filters, seed, and `created`, a date."""
+        with Store(self.out) as store:
+            return {**(store.meta("config") or {}), "created": store.meta("created")}
 
-        path = self.out / "rows.jsonl"
-        if not path.stat().st_size:  # the JSON reader wants a first row
-            content = [name for name in self.row_type.model_fields if name not in ("parent_ids", "provenance")]
-            return datasets.Dataset.from_dict({name: [] for name in ("id", *content, "parent_ids", "provenance")})
-        return datasets.Dataset.from_json(str(path))
+    def dataset(self, format: str = "raw", *, test: float | None = None, **options: Any) -> Any:
+        """The rows as a `datasets.Dataset`, memory-mapped; a `DatasetDict` of train and test with `test`.
+
+        Args:
+            format: A format of `export`; `raw` for the rows as they are.
+            test: Share of the rows for a test set that shares no lineage with the train set.
+            **options: `standard`, `columns` and `seed` of `export`.
+
+        Raises:
+            ConfigError: As `export`.
+        """
+        from synthwright.export import dataset
+
+        return dataset(self, format, test=test, **options)
+
+    def export(self, format: str, to: str | Path, **options: Any) -> "Exported":
+        """Write the rows in a form that trainers read.
+
+        Args:
+            format: messages, sft, preference, unpaired, prompt-only, text, alpaca, sharegpt or raw.
+            to: A file (.jsonl, .parquet, .csv), a directory (Parquet with a dataset card), or `hub:OWNER/NAME`.
+            **options: See `synthwright.export.export`.
+
+        Raises:
+            ConfigError: An argument is wrong, or no row has that form; the message says which forms there are.
+            StoreError: The target cannot be written.
+        """
+        from synthwright.export import export
+
+        return export(self, format, to, **options)
+
+
+class UntypedRow(Row):
+    """A row whose class is not known here: any fields."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
+def load_run(path: str | Path, row_type: type[RowT] | None = None) -> Run[RowT]:
+    """Open a finished run from its directory.
+
+    Args:
+        path: The directory.
+        row_type: Class of its rows. Not needed for built-in methods, nor for generators whose module is imported;
+            rows of others are read as `UntypedRow`, which knows no forms for trainers.
+
+    Raises:
+        ConfigError: The directory holds no run.
+        StoreError: The run is in use, or cannot be read.
+    """
+    out = Path(path)
+    for name in (DB, "rows.jsonl"):
+        if not (out / name).is_file():
+            raise ConfigError(f"{str(out)!r} is no run directory: it has no {name!r}. `generate` makes one.")
+    with (out / "rows.jsonl").open("rb") as file:
+        kept = sum(1 for _ in file)
+    with Store(out) as store:
+        config = store.meta("config") or {}
+        failed, rounds = store.count("seeds", "status = 'failed'"), store.rounds()
+        funnel = Funnel(asked=store.count("seeds", "admitted"), failed=failed, kept=kept, lost=tuple(store.losses()))
+        usage = store.usage()
+    *_, target, ended = rounds[-1] if rounds else (None, True)
+    return Run(
+        out=out,
+        method=config.get("method", ""),
+        funnel=funnel,
+        usage=usage,
+        seconds=0.0,
+        stopped="read from its directory",
+        complete=not failed and (ended or (target is not None and kept >= target)),
+        row_type=cast(type[RowT], row_type or _row_type(config)),
+    )
+
+
+def _row_type(config: Mapping[str, Any]) -> type[Row]:
+    """The row class of the generator of a run; nothing is imported but built-in methods."""
+    module, _, name = str(config.get("generator", "")).partition(":")
+    if module.startswith("synthwright.programs."):
+        return get_generator(config["method"]).row_type()
+    found: Any = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found.row_type() if isinstance(found, type) and issubclass(found, Generator) else UntypedRow
 
 
 def _fitting(base: type[RowT], data: dict[str, Any]) -> type[RowT]:
