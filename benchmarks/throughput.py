@@ -86,9 +86,8 @@ def ours(base: str, calls: int, in_flight: int, workers: int = 1) -> None:
 
     lm = sw.openai_lm("stub", base, concurrency=in_flight)
     seeds = [{"topic": f"topic {number}"} for number in range(calls)]
-    options = {"workers": workers} if workers > 1 else {}
     with tempfile.TemporaryDirectory() as out:
-        run = sw.generate(Pairs(), seeds=seeds, lms=lm, out=out, **options)
+        run = sw.generate(Pairs(), seeds=seeds, lms=lm, out=out, workers=workers)
         assert len(run) == calls, run.funnel
 
 
@@ -115,7 +114,7 @@ def plain_dspy(base: str, calls: int, in_flight: int, engine: str = "auto") -> N
 def run_all(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """Each route in its own process, against one server."""
     sys.path.insert(0, str(ROOT / "tests"))
-    from servers.stub import Stub
+    from servers.stub import Stub  # pyright: ignore[reportMissingImports]  a file of the tests
 
     results = []
     with Stub(latency=arguments.latency) as stub:

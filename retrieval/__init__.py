@@ -11,7 +11,7 @@ from synthwright.retrieval.datasets import DatasetCorpus
 from synthwright.retrieval.files import Files
 from synthwright.retrieval.fusion import aretrieve, fuse, retrieve
 from synthwright.retrieval.injection import InjectionEcho, PlantedInjection, read_injections
-from synthwright.retrieval.passages import Passage, split_text
+from synthwright.retrieval.passages import Passage
 from synthwright.retrieval.python_docs import PythonDocs
 from synthwright.retrieval.quoting import neutralise
 from synthwright.retrieval.stack_dump import StackExchangeDump
@@ -43,5 +43,4 @@ __all__ = [
     "neutralise",
     "read_injections",
     "retrieve",
-    "split_text",
 ]

@@ -3,15 +3,13 @@
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterator
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, computed_field, model_validator
 
-from synthwright.errors import ConfigError
 from synthwright.retrieval.quoting import neutralise
 
-__all__ = ["Passage", "split_text", "text_key"]
+__all__ = ["Passage", "text_key"]
 
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -73,29 +71,3 @@ def text_key(text: str) -> str:
     """A short hash that is equal for texts that differ in case, white space or the form of characters only."""
     plain = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
     return hashlib.sha256(plain.encode("utf-8", "surrogatepass")).hexdigest()[:20]
-
-
-def split_text(text: str, *, most_words: int = 200, **attributes: Any) -> Iterator[Passage]:
-    """Split a text into passages of whole paragraphs.
-
-    Args:
-        text: The text; paragraphs are parted by blank lines.
-        most_words: Words a passage may have before the next paragraph begins a new one, 1 or more. A single longer
-            paragraph stays whole.
-        **attributes: Other fields of the passages.
-
-    Raises:
-        ConfigError: `most_words` is not positive.
-    """
-    if most_words < 1:
-        raise ConfigError(f"`most_words` must be at least 1, got {most_words!r}.")
-    held: list[str] = []
-    for paragraph in (p.strip() for p in text.replace("\r\n", "\n").split("\n\n")):
-        if not paragraph:
-            continue
-        if held and len(" ".join([*held, paragraph]).split()) > most_words:
-            yield Passage(text="\n\n".join(held), **attributes)
-            held = []
-        held.append(paragraph)
-    if held:
-        yield Passage(text="\n\n".join(held), **attributes)

@@ -43,7 +43,7 @@ def real_texts(count):
     chosen = rng.sample(texts, count)
     for place in range(0, count, 3):  # every third is a copy of another with some words changed, moved or dropped
         words = rng.choice(chosen).split()
-        for _ in range(rng.randint(0, 1 + len(words) // 3)):
+        for _ in range(rng.randint(0, 1 + len(words) // 3) if words else 0):
             words.insert(rng.randrange(len(words) + 1), words.pop(rng.randrange(len(words))))
             if rng.random() < 0.5 and len(words) > 1:
                 words.pop(rng.randrange(len(words)))

@@ -239,8 +239,8 @@ def test_texts_are_sent_in_batches_and_vectors_come_back_in_order(server, monkey
     expected = np.array([[3, 1], [1, 1], [4, 1]]) / np.sqrt([[10], [2], [17]])
     assert vectors.dtype == np.float32 and vectors == pytest.approx(expected.astype(np.float32))
     assert [(path, asked) for path, _, asked in server.requests] == [
-        ("/v1/embeddings", {"model": "m", "input": ["aaa", " "], "dimensions": 2}),
-        ("/v1/embeddings", {"model": "m", "input": ["aaaa"], "dimensions": 2}),
+        ("/v1/embeddings", {"model": "m", "input": ["aaa", " "], "encoding_format": "float", "dimensions": 2}),
+        ("/v1/embeddings", {"model": "m", "input": ["aaaa"], "encoding_format": "float", "dimensions": 2}),
     ]
     assert server.requests[0][1]["Authorization"] == f"Bearer {SECRET}"
     assert embed([]).shape == (0, 2) and len(server.requests) == 2
@@ -261,7 +261,7 @@ def test_a_server_that_stays_away_is_given_up(waits):
 def test_a_refused_request_is_not_repeated_and_shows_no_key(server, waits, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
     server.answers = [(401, {}, lambda asked, headers: b"wrong: " + headers["Authorization"].encode())]
-    with pytest.raises(UnusableLMError, match=r"401 wrong: Bearer \[OPENAI_API_KEY\]") as error:
+    with pytest.raises(UnusableLMError, match=r"401: wrong: Bearer \[OPENAI_API_KEY\]") as error:
         openai_embedder("m", server.base)(["a"])
     assert SECRET not in str(error.value) and len(server.requests) == 1 and waits == []
 
@@ -269,18 +269,18 @@ def test_a_refused_request_is_not_repeated_and_shows_no_key(server, waits, monke
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (b"<html>", "is not an embedding"),
-        (b'{"data": 1}', "is not an embedding"),
-        (b'{"data": [{"index": 0, "embedding": [1, 2]}]}', "sent 1 vectors for 2 texts"),
+        (b"<html>", "is not embeddings"),
+        (b'{"data": 1}', "is not embeddings"),
+        (b'{"data": [{"index": 0, "embedding": [1, 2]}]}', "is not embeddings"),
         (b'{"data": [{"index": 0, "embedding": [1, 2]}, {"index": 1, "embedding": [1]}]}', "not lists of n numbers"),
-        (b'{"data": [{"index": 0, "embedding": "x"}, {"index": 1, "embedding": "y"}]}', "not lists of n numbers"),
+        (b'{"data": [{"index": 0, "embedding": "x"}, {"index": 1, "embedding": "y"}]}', "is not embeddings"),
         (
             b'{"data": [{"index": 0, "embedding": [1, NaN]}, {"index": 1, "embedding": [1, 2]}]}',
-            "not lists of n numbers",
+            "is not embeddings",
         ),
     ],
 )
-def test_what_is_no_embedding_is_said(server, body, message):
+def test_what_is_no_embedding_is_said(server, waits, body, message):
     server.answers = [(200, {}, body)]
     with pytest.raises(UnusableLMError, match=message):
         openai_embedder("m", server.base)(["a", "b"])

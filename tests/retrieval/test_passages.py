@@ -1,8 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from synthwright.errors import ConfigError
-from synthwright.retrieval import Passage, PassageList, split_text
+from synthwright.retrieval import Passage, PassageList
 from synthwright.retrieval.passages import text_key
 
 
@@ -31,14 +30,6 @@ def test_half_a_surrogate_pair_is_replaced_so_that_every_passage_can_be_stored()
 def test_the_key_of_a_text_ignores_case_space_and_form():
     assert text_key("Snow  is\ncold ﬁne ") == text_key("snow is COLD fine")
     assert text_key("snow is cold") != text_key("snow is old")
-
-
-def test_split_text_keeps_paragraphs_whole():
-    passages = list(split_text("one two\n\nthree four\n\nfive six seven eight", most_words=4, title="t"))
-    assert [p.text for p in passages] == ["one two\n\nthree four", "five six seven eight"]
-    assert passages[0].title == "t" and passages[0].id != passages[1].id
-    with pytest.raises(ConfigError, match="`most_words` must be at least 1, got 0"):
-        list(split_text("x", most_words=0))
 
 
 def test_the_hash_of_a_list_changes_with_text_title_and_order():

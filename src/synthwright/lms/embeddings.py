@@ -3,16 +3,13 @@
 An embedder takes a list of n texts and returns a float32 matrix of n unit vectors. Anything that does can stand in.
 """
 
-import http.client
-import json
-import os
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from dspy import lm15
 
 from synthwright.errors import ConfigError, MissingExtraError, UnusableLMError
 from synthwright.lms.openai import OpenAIEngine
@@ -51,6 +48,7 @@ _TOKENIZER = PackedFile(
 )
 _LONGEST = 256  # tokens read of a text, as the model's own configuration says
 _TRIES = 4
+_TEMPORARY = (lm15.RateLimitError, lm15.ServerError, lm15.TimeoutError, lm15.TransportError)
 
 
 def pull_embedder(*, force: bool = False) -> tuple[Path, Path]:
@@ -165,46 +163,21 @@ class OpenAIEmbedder:
     def _engine(self) -> OpenAIEngine:
         return OpenAIEngine(self.api_base, self.model, api_key_env=self.api_key_env, timeout=self.timeout)
 
-    def _ask(self, texts: Sequence[str]) -> list[Any]:
-        body: dict[str, Any] = {"model": self.model, "input": [text or " " for text in texts]}  # "" is refused by some
-        if self.dimensions is not None:
-            body["dimensions"] = self.dimensions
-        reply = self._post(json.dumps(body).encode())
-        try:
-            data = sorted(json.loads(reply)["data"], key=lambda entry: entry["index"])
-            vectors = [entry["embedding"] for entry in data]
-        except (ValueError, KeyError, TypeError) as error:
-            raise UnusableLMError(f"{self.api_base} answered with something that is not an embedding.") from error
-        if len(vectors) != len(texts):
-            raise UnusableLMError(f"{self.api_base} sent {len(vectors)} vectors for {len(texts)} texts.")
-        return vectors
-
-    def _post(self, data: bytes) -> bytes:
+    def _ask(self, texts: Sequence[str]) -> list[list[float]]:
         """One request, repeated while the server is busy or away."""
-        engine = self._engine()
-        proxy = engine.proxy()
-        opener = urllib.request.build_opener(
-            urllib.request.ProxyHandler({"http": proxy, "https": proxy} if proxy else {})
-        )
-        said = ""
+        engine, content = self._engine(), [text or " " for text in texts]  # "" is refused by some
+        error: lm15.LM15Error | None = None
         for attempt in range(_TRIES):
-            request = urllib.request.Request(f"{engine.api_base}/embeddings", data, engine.headers())
-            wait = float(2**attempt)
+            if error is not None:
+                time.sleep(min(getattr(error, "retry_after", None) or float(2 ** (attempt - 1)), 30.0))
             try:
-                with opener.open(request, timeout=self.timeout) as reply:
-                    return reply.read()
-            except urllib.error.HTTPError as error:
-                said = f"{error.code} {error.read(500).decode('utf-8', 'replace').strip()}"
-                if error.code not in (408, 429) and error.code < 500:
-                    break
-                wait = _seconds(error.headers.get("Retry-After"), wait)
-            except (OSError, http.client.HTTPException) as error:
-                said = str(getattr(error, "reason", None) or error) or type(error).__name__
-            if attempt + 1 < _TRIES:
-                time.sleep(min(wait, 30.0))
-        if key := os.environ.get(self.api_key_env):
-            said = said.replace(key, f"[{self.api_key_env}]")  # some servers quote the request's headers in errors
-        raise UnusableLMError(f"{self.api_base} gives no embeddings of {self.model!r}: {said[:300]}")
+                return engine.embed(content, dimensions=self.dimensions)
+            except _TEMPORARY as refusal:
+                error = refusal
+            except lm15.LM15Error as refusal:
+                error = refusal
+                break
+        raise UnusableLMError(f"{self.api_base} gives no embeddings of {self.model!r}: {error and error.message}")
 
 
 def openai_embedder(
@@ -230,10 +203,3 @@ def openai_embedder(
         ConfigError: `api_base` is no address, or `batch` is below 1.
     """
     return OpenAIEmbedder(model, api_base, api_key_env, timeout, batch, dimensions)
-
-
-def _seconds(header: str | None, default: float) -> float:
-    try:
-        return max(0.0, float(header or default))
-    except ValueError:
-        return default  # an HTTP date

@@ -99,9 +99,9 @@ class OpenAIEngine:
         """Answer one request with up to `n` completions; see `AsyncOpenAIEngine.complete_many`."""
         return run_plain(self.twin.complete_many(request, n))
 
-    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+    def embed(self, texts: Sequence[str], dimensions: int | None = None) -> list[list[float]]:
         """A vector for each text, in one request; see `AsyncOpenAIEngine.embed`."""
-        return run_plain(self.twin.embed(texts))
+        return run_plain(self.twin.embed(texts, dimensions))
 
     def prompt_logprobs(self, text: str, continuation: str) -> tuple[TokenLogprob, ...]:
         """The scored tokens of `continuation` after `text`; see `AsyncOpenAIEngine.prompt_logprobs`."""
@@ -194,18 +194,21 @@ class AsyncOpenAIEngine:
             engine.supports_many = False
         return responses[:n]
 
-    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+    async def embed(self, texts: Sequence[str], dimensions: int | None = None) -> list[list[float]]:
         """A vector for each text, from `/embeddings`, in one request.
 
         Args:
             texts: As many as the server takes at once; a few dozen are safe everywhere.
+            dimensions: Length of the vectors, for models that can shorten theirs.
 
         Raises:
             dspy.lm15.LM15Error: As `complete`.
         """
         if not texts:
             return []
-        body = {"model": self.engine.model, "input": list(texts), "encoding_format": "float"}
+        body: dict[str, Any] = {"model": self.engine.model, "input": list(texts), "encoding_format": "float"}
+        if dimensions is not None:
+            body["dimensions"] = dimensions
         return await self._post(
             "/embeddings", body, "embeddings", lambda reply: wire.read_embeddings(reply, len(texts))
         )

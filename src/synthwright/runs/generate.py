@@ -45,8 +45,26 @@ def generate(
     dry_run: None = None,
 ) -> Run[RowT]: ...
 @overload
-def generate(generator: Generator[RowT], *, dry_run: int, **arguments: Any) -> Forecast: ...
-def generate(  # pyright: ignore[reportInconsistentOverload]  the second overload is short on purpose
+def generate(
+    generator: Generator[RowT],
+    *,
+    n: int | None = None,
+    seeds: Iterable[Seed] | None = None,
+    out: str | Path | None = None,
+    lms: dspy.BaseLM | Mapping[str, dspy.BaseLM] | None = None,
+    seed: int = 0,
+    filters: Sequence[Filter | RowCheck] | None = None,
+    demonstrations: bool = True,
+    concurrency: int | None = None,
+    budget: Budget | None = None,
+    prices: Mapping[str, Price] | None = None,
+    retry: Retry | None = None,
+    journal: bool | str | Path = True,
+    workers: int = 1,
+    progress: Callable[[Progress], None] | None = None,
+    dry_run: int,
+) -> Forecast: ...
+def generate(
     generator: Generator[RowT],
     *,
     n: int | None = None,
