@@ -59,6 +59,8 @@ FAILURES_IN_A_ROW = 8
 BARREN_SEEDS = 20
 """Seeds at the start of a session of which not one reply could be read, before the LM counts as unusable."""
 
+NOTHING_MORE = "there is nothing more to ask"
+
 PATIENCE = 300
 """Seeds in a row without a kept row before a run stops by itself."""
 
@@ -124,6 +126,7 @@ class Session(Generic[RowT]):
         self.loop: asyncio.AbstractEventLoop | None = None
         self.sample = ""
         self.stop: str | None = None  # why no more seeds are taken
+        self.exhausted = NOTHING_MORE  # or the reason that the last plan returned
         self.fatal: Exception | None = None  # raised when all is stored
 
     def config(self) -> dict[str, Any]:
@@ -185,9 +188,9 @@ class Session(Generic[RowT]):
         elif self.stop:
             stopped = self.stop
         elif failed:
-            stopped = f"there is nothing more to ask; {failed} seeds failed, and the same command tries them again"
+            stopped = f"{self.exhausted}; {failed} seeds failed, and the same command tries them again"
         else:
-            stopped = "there is nothing more to ask"
+            stopped = self.exhausted
         return Run(
             out=self.out,
             method=self.method,
@@ -250,7 +253,11 @@ class Session(Generic[RowT]):
         seeds = self.generator.plan(pool)
         if not isinstance(seeds, Iterable):
             raise ConfigError(f"The plan of {type(self.generator).__name__} must return or yield seeds, not {seeds!r}.")
-        return seeds
+
+        def in_turn() -> Iterator[Seed]:
+            self.exhausted = (yield from seeds) or NOTHING_MORE
+
+        return in_turn()
 
     async def _work(self, seeds: Iterator[tuple[int, Seed]], number: int = 0, *, again: bool = False) -> int:
         """Ask seeds concurrently, store each as it finishes, admit them in their order; returns how many there were.
