@@ -276,7 +276,7 @@ class SelfInstruct(Generator[TaskRow]):
     ) -> PythonGenerator[Seed]:
         """One seed for each waiting proposal, with its neighbours among the seeds, the pool and those before it."""
         novelty = RougeNovelty(
-            "instruction", self.threshold, strict=self.keep_boundary, seeds=[seed.instruction for seed in seeds]
+            "instruction", self.threshold, strict=self.keep_boundary, seeds=tuple(seed.instruction for seed in seeds)
         )
         for task in machine:
             novelty.add(task)
@@ -312,7 +312,7 @@ class SelfInstruct(Generator[TaskRow]):
             if failure is None and len(artifacts) == prompts.MAX_PROPOSALS:
                 failure = "too_many", f"more than {prompts.MAX_PROPOSALS} proposals"
             if failure is None:
-                artifacts.append(Proposed(instruction=text, parent_ids=parent_ids, **about))
+                artifacts.append(Proposed(instruction=text, round=number, request=request, parent_ids=parent_ids))
             else:
                 content = {"instruction": text, **about}
                 rejected.append(Rejected(stage="instruction", reason=failure[0], detail=failure[1], content=content))
