@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Generator as PythonGenerator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any, ClassVar, Literal, TypeVar, get_args
 
@@ -59,7 +59,8 @@ class SelfInstruct(Generator[TaskRow]):
         blacklist: Words and phrases that drop an instruction, matched whole.
         banned_openings: Openings that drop an instruction.
         ascii_first: Drop instructions whose first character is not ASCII, which is all of some languages.
-        checks: Names of our own checks of instances, see `synthwright.programs.self_instruct_checks.CHECKS`.
+        checks: Names of our own checks of instructions and instances, see
+            `synthwright.programs.self_instruct_checks.CHECKS`.
         tidy_inputs: Take inputs such as "N/A", or that stand in the instruction, for no input.
         exemplars: Show the method's worked examples: 31 verdicts, 11 tasks input first, 16 label first.
         rewrite_output: Have the `strong` role write every output anew (the paper's section 4.5).
@@ -118,6 +119,7 @@ class SelfInstruct(Generator[TaskRow]):
             "instance_max_tokens": 300,
         },
     }
+    presets["code"] = {**presets["faithful"], "admit": "at_once", "keep_boundary": True}
 
     def __init__(
         self,
@@ -276,7 +278,10 @@ class SelfInstruct(Generator[TaskRow]):
     ) -> PythonGenerator[Seed]:
         """One seed for each waiting proposal, with its neighbours among the seeds, the pool and those before it."""
         novelty = RougeNovelty(
-            "instruction", self.threshold, strict=self.keep_boundary, seeds=tuple(seed.instruction for seed in seeds)
+            "instruction",
+            self.threshold,
+            strict=self.keep_boundary,
+            seeds=(*(seed.instruction for seed in seeds), *self._demonstrated()),
         )
         for task in machine:
             novelty.add(task)
@@ -294,6 +299,12 @@ class SelfInstruct(Generator[TaskRow]):
                 "most_similar": [[round(score, 4), text] for score, text in nearest],
                 "not_novel": None if refused is None else refused.partition(":")[2].strip(),
             }
+
+    def _demonstrated(self) -> Iterator[str]:
+        """Instructions in the demonstrations of `propose`: one that comes back from there is not new."""
+        if "copied_example" in self.checks:
+            for demo in self.propose.demos:
+                yield from demo.get("new_instructions") or ()
 
     # Asking
 
@@ -322,7 +333,7 @@ class SelfInstruct(Generator[TaskRow]):
 
     def failure_of_instruction(self, instruction: str) -> tuple[str, str] | None:
         """(reason, detail) of the first text rule that an instruction breaks, else None."""
-        return rules.instruction_failure(
+        failure = rules.instruction_failure(
             instruction,
             min_words=self.min_words,
             max_words=self.max_words,
@@ -330,6 +341,9 @@ class SelfInstruct(Generator[TaskRow]):
             banned_openings=self.banned_openings,
             ascii_first=self.ascii_first,
         )
+        if failure is None and "asks_nothing" in self.checks and rules.asks_nothing(instruction):
+            return "asks_nothing", ""
+        return failure
 
     async def _instances(
         self, about: dict[str, Any], rejected: list[Rejected]
@@ -338,8 +352,8 @@ class SelfInstruct(Generator[TaskRow]):
         instruction = about["instruction"]
         try:
             is_classification = (await self.identify.acall(instruction=instruction)).is_classification
-        except ParseError:
-            is_classification = False  # anything but a clear yes counts as no, as in the released code
+        except ParseError as error:  # anything but a clear yes counts as no, as in the released code
+            is_classification = rules.says_yes(str(getattr(error, "lm_response", None) or ""))
         labels: tuple[str, ...] = ()
         if is_classification:
             labels, written = await self._label_first(about, rejected)
@@ -348,7 +362,11 @@ class SelfInstruct(Generator[TaskRow]):
         if written and self.rewrite_output:
             written = await self._rewritten(about, written, rejected)
         cleaned = [self._clean(instruction, instance) for instance in written]
-        kept, dropped = rules.filter_instances(instruction, cleaned, self.checks, f"{self.seed}:{instruction}")
+        key, examples = (
+            f"{self.seed}:{instruction}",
+            _shown_by(self.output_first if is_classification else self.input_first),
+        )
+        kept, dropped = rules.filter_instances(instruction, cleaned, self.checks, key, examples)
         for instance, reason, detail in dropped:
             content = {**about, "is_classification": is_classification, **instance.model_dump()}
             rejected.append(Rejected(stage="instance", reason=reason, detail=detail, content=content))
@@ -373,7 +391,7 @@ class SelfInstruct(Generator[TaskRow]):
             listed, labelled = tuple(reply.class_labels), reply.instances
         except ParseError as error:
             rejected.append(unparsable("output_first", error, **about))
-            listed, labelled = (), _salvaged(error, LabelledInput)
+            listed, labelled = rules.complete_texts(getattr(error, "text", "")), _salvaged(error, LabelledInput)
         else:
             if not labelled:
                 rejected.append(Rejected(stage="output_first", reason="no_instances", content=about))
@@ -470,6 +488,12 @@ def _salvaged(error: Exception, kind: type[BaseModelT]) -> list[BaseModelT]:
         with suppress(ValidationError):
             found.append(kind.model_validate(value))
     return found
+
+
+def _shown_by(predictor: dspy.Predict) -> list[TaskInstance]:
+    """The instances in a predictor's demonstrations, which a weak LM likes to hand in as its own."""
+    shown = [dict(each) for demo in predictor.demos for each in demo.get("instances") or ()]
+    return [TaskInstance(input=each["input"], output=each.get("output") or each["class_label"]) for each in shown]
 
 
 def _sample(rng: random.Random, population: Sequence[ItemT], size: int) -> list[ItemT]:

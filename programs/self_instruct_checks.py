@@ -10,17 +10,21 @@ import re
 import string
 from collections.abc import Iterable, Sequence
 
+from synthwright.programs.evol_instruct_checks import asks
 from synthwright.signatures.self_instruct import MAX_INSTANCES, LabelledInput, TaskInstance
 
 __all__ = [
     "BLACKLIST",
     "CHECKS",
     "Dropped",
+    "asks_nothing",
     "complete_objects",
+    "complete_texts",
     "filter_instances",
     "instruction_failure",
     "label_failure",
     "only_label",
+    "says_yes",
     "split_proposals",
     "tidy_input",
 ]
@@ -31,8 +35,8 @@ BLACKLIST = (
 )
 """Words and phrases that an instruction must not hold: a language model cannot do what they ask."""
 
-CHECKS = ("echo", "placeholder", "label_not_listed", "label_not_named", "one_label")
-"""Names of our own checks of instances; see `filter_instances`, `label_failure` and `only_label`."""
+CHECKS = ("asks_nothing", "echo", "placeholder", "copied_example", "label_not_listed", "label_not_named", "one_label")
+"""Names of our own checks; see `asks_nothing`, `filter_instances`, `label_failure` and `only_label`."""
 
 Dropped = tuple[TaskInstance, str, str]
 """An instance, the reason why it is dropped, and a detail."""
@@ -45,6 +49,17 @@ _PLACEHOLDER = re.compile(
     r"<[a-z][a-z_ ]*>|\[(?:your|insert|add|the|an?|input|output|answer|name|text)\b[^\]]*\]|\.\.\.|lorem ipsum\b.*",
     re.IGNORECASE | re.DOTALL,
 )
+
+
+_STATEMENT = frozenset(  # words that open an English sentence and hardly ever a request
+    "a an all and as at but he her his i in it its many most my no one our people she some that the their there these "
+    "they this those we you your".split()
+)
+
+
+def asks_nothing(instruction: str) -> bool:
+    """Whether an English text opens like a statement, and holds no question and no clause with a verb of a request."""
+    return instruction.partition(" ")[0].casefold() in _STATEMENT and not asks(instruction)
 
 
 def split_proposals(texts: Iterable[str]) -> list[str]:
@@ -111,26 +126,33 @@ def tidy_input(instruction: str, input: str) -> str:
 
 
 def filter_instances(
-    instruction: str, instances: Sequence[TaskInstance], checks: Sequence[str] = (), key: str = ""
+    instruction: str,
+    instances: Sequence[TaskInstance],
+    checks: Sequence[str] = (),
+    key: str = "",
+    examples: Sequence[TaskInstance] = (),
 ) -> tuple[list[TaskInstance], list[Dropped]]:
     """The instances of one task that may be kept, and the others with their reasons.
 
     In order: output empty, input equal to output, input or output ends with a colon; our checks `echo` (the output
-    is the instruction) and `placeholder`, if named; one non-empty input with different outputs drops the whole task;
-    exact copies; at most five, drawn at random.
+    is the instruction), `placeholder` and `copied_example`, if named; exact copies; one non-empty input with different
+    outputs drops the whole task; at most five, drawn at random.
 
     Args:
         instruction: The task.
         instances: Its instances with texts stripped.
         checks: Which of our `CHECKS` to apply.
         key: What the draw depends on.
+        examples: Instances that the LM was shown.
     """
     kept: list[TaskInstance] = []
     dropped: list[Dropped] = []
     for instance in instances:
         failure = _instance_failure(instruction, instance, checks)
+        if not failure and "copied_example" in checks and instance in examples:
+            failure = "copied_example", ""
         if failure:
-            dropped.append((instance, *failure))
+            dropped.append((instance, failure[0], failure[1]))
         elif instance in kept:
             dropped.append((instance, "repeated_instance", ""))
         else:
@@ -165,6 +187,15 @@ def only_label(class_labels: Sequence[str], instances: Sequence[LabelledInput]) 
     return found.pop() if len(found) == 1 else None
 
 
+def says_yes(reply: str) -> bool:
+    """Whether a reply that is no typed verdict still says yes and not no, such as "Yes." with its full stop.
+
+    The released code takes only "Yes", "yes" and "YES" for a yes, so that a full stop makes another task of it.
+    """
+    found = set(re.findall(r"\b(?:yes|true|no|false)\b", reply.casefold()))
+    return bool(found) and found <= {"yes", "true"}
+
+
 def complete_objects(text: str) -> list[dict[str, str]]:
     """The complete JSON objects at the start of the first list of objects in a cut reply.
 
@@ -180,6 +211,15 @@ def complete_objects(text: str) -> list[dict[str, str]]:
         found.append(value)
         position += len(text[position:]) - len(text[position:].lstrip(", \t\r\n"))
     return found
+
+
+def complete_texts(text: str) -> tuple[str, ...]:
+    """The first list in a cut reply if it is whole and holds texts only, such as the labels; else nothing."""
+    try:
+        value, _ = json.JSONDecoder().raw_decode(text, text.index("["))
+    except ValueError:
+        return ()
+    return tuple(value) if all(isinstance(each, str) for each in value) else ()
 
 
 def _instance_failure(instruction: str, instance: TaskInstance, checks: Sequence[str]) -> tuple[str, str] | None:

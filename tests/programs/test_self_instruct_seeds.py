@@ -248,7 +248,7 @@ def test_the_shell_command_counts_lines_with_the_word(tmp_path):
 def test_the_dataclass_takes_the_json_object():
     book: Any = run(output("json_to_dataclass"))["Book"]
     record = json.loads(given("json_to_dataclass"))
-    assert is_dataclass(book) and vars(book(**record)) == record
+    assert vars(book(**record)) == record and is_dataclass(book)
     assert all(
         isinstance(record[name], getattr(kind, "__origin__", kind)) for name, kind in book.__annotations__.items()
     )
