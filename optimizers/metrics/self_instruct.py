@@ -27,6 +27,9 @@ DIVERSITY = 0.3
 COPY = 0.7
 """ROUGE-L from which a text counts as a copy of another: the paper's threshold."""
 
+RELATED = 0.5
+"""ROUGE-L up to which texts count as different: short instructions share words by chance."""
+
 MOST_WORDS = 40
 """Words of an instruction from which it asks for too much; the paper's have 16 on average."""
 
@@ -116,9 +119,9 @@ def _score_proposals(example: Any, pred: Any) -> dspy.Prediction:
     first_words = {text.split()[0].casefold() for text in proposals if text.split()}
     spread = distinct(proposals) * len(first_words) / len(proposals) if proposals else 0.0
     if proposals and spread < 0.5:
-        lines.append("The proposals open with the same words or say the same: vary verb and subject.")
+        lines.insert(0, "The proposals open with the same words or say the same: vary verb and subject.")
     if len(proposals) < MAX_PROPOSALS:
-        lines.append(f"Only {len(proposals)} proposals came; {MAX_PROPOSALS} are wanted.")
+        lines.insert(0, f"Only {len(proposals)} proposals came; {MAX_PROPOSALS} are wanted.")
     return _result(quality * (1 - DIVERSITY + DIVERSITY * spread), lines, "All proposals are new and varied.")
 
 
@@ -140,7 +143,7 @@ def _score_instances(example: Any, pred: Any) -> dspy.Prediction:
     if classes and quality:
         coverage = len(used & classes) / min(len(classes), max(2, len(attempts)))
         if coverage < 1:
-            lines.append(f"Labels without an example: {', '.join(sorted(classes - used))}.")
+            lines.insert(0, f"Labels without an example: {', '.join(sorted(classes - used))}.")
     return _result(right * quality * min(1.0, coverage), lines, "Every instance is what the task asks.")
 
 
@@ -193,9 +196,9 @@ def _own(attempt: Attempt) -> bool:
 
 
 def _newness(tokens: Sequence[str], others: Iterable[Sequence[str]]) -> float:
-    """1 up to half the threshold of a copy, falling to 0 at the threshold."""
+    """1 up to `RELATED`, falling to 0 at the threshold of a copy."""
     nearest = max((rouge_l(tokens, other) for other in others), default=0.0)
-    return min(1.0, max(0.0, 2 * (COPY - nearest) / COPY))
+    return min(1.0, max(0.0, (COPY - nearest) / (COPY - RELATED)))
 
 
 def _complaints(terms: dict[str, float], text: str) -> list[str]:
