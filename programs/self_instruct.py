@@ -1,6 +1,5 @@
 """Self-Instruct: grow a pool of tasks from a few written by people, with the LM's own proposals."""
 
-import random
 from collections.abc import Generator as PythonGenerator
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -13,6 +12,7 @@ from synthwright.errors import ConfigError, ParseError, TruncatedResponseError, 
 from synthwright.filters import ExactDuplicate, RougeNovelty
 from synthwright.pool import Pool, Seed
 from synthwright.programs import self_instruct_checks as rules
+from synthwright.programs import self_instruct_rounds as rounds
 from synthwright.programs.base import Generator, data_path, read_jsonl, unparsable
 from synthwright.programs.self_instruct_seeds import SeedTask, seed_tasks
 from synthwright.signatures import self_instruct as prompts
@@ -25,11 +25,7 @@ Admission = Literal["with_instance", "at_once"]
 """When an instruction joins the pool: with its first valid instance (the paper's figure 2), or as soon as it passes
 the instruction filters, before any instance exists (the released code)."""
 
-ItemT = TypeVar("ItemT")
 BaseModelT = TypeVar("BaseModelT", bound=BaseModel)
-
-NEIGHBOURS = 10
-"""Nearest instructions that a row records, as in the released code."""
 
 
 class SelfInstruct(Generator[TaskRow]):
@@ -200,13 +196,24 @@ class SelfInstruct(Generator[TaskRow]):
         first = 1 + max((each.number for each in settled), default=-1)
         machine = [each for each in settled if each.accepted]
         if first < len(proposed):
-            yield from self._to_settle(seeds, machine, proposed, first)
+            yield from rounds.to_settle(proposed, first, self._novelty(seeds, machine))
         elif pool.target is None and pool.round > 0:
             return None
-        elif (barren := _barren_rounds(pool.round, settled)) >= self.patience:
+        elif (barren := rounds.barren_rounds(pool.round, settled)) >= self.patience:
             return f"{barren} rounds of requests in a row brought no new task ({len(machine)} are in the pool)"
         else:
-            yield from self._requests(pool.round, seeds, machine)
+            people = [seed for seed in seeds if seed.is_classification] if self.classification_only else seeds
+            if not people:
+                raise ConfigError("`classification_only` needs seeds with `is_classification`: true; there are none.")
+            yield from rounds.requests(
+                people,
+                machine,
+                count=max(self.requests_per_round, int(self.growth * len(machine))),
+                shown=self.shown,
+                machine_shown=self.machine_shown,
+                round=pool.round,
+                seed=self.seed,
+            )
         return None
 
     async def aforward(
@@ -254,59 +261,18 @@ class SelfInstruct(Generator[TaskRow]):
         rows = [TaskRow(**shared, **instance.model_dump()) for instance in instances]
         return dspy.Prediction(rows=rows, rejected=rejected, artifacts=[_settled(number, about, rows, self.admit)])
 
-    # Planning
-
-    def _requests(self, number: int, seeds: list[SeedTask], machine: list[Settled]) -> PythonGenerator[Seed]:
-        people = [seed for seed in seeds if seed.is_classification] if self.classification_only else seeds
-        if not people:
-            raise ConfigError("`classification_only` needs seeds with `is_classification`: true, and there are none.")
-        for request in range(max(self.requests_per_round, int(self.growth * len(machine)))):
-            rng = random.Random(f"{self.seed}:{number}:{request}")
-            drawn = [(each.instruction, each.row_ids[:1]) for each in _sample(rng, machine, self.machine_shown)]
-            others = _sample(rng, people, self.shown - len(drawn))
-            drawn += [(each.instruction, (each.id,) if each.id else ()) for each in others]
-            rng.shuffle(drawn)
-            yield {
-                "existing_instructions": [text for text, _ in drawn],
-                "round": number,
-                "request": request,
-                "parent_ids": [name for _, ids in drawn for name in ids],
-            }
-
-    def _to_settle(
-        self, seeds: list[SeedTask], machine: list[Settled], proposed: list[Proposed], first: int
-    ) -> PythonGenerator[Seed]:
-        """One seed for each waiting proposal, with its neighbours among the seeds, the pool and those before it."""
-        novelty = RougeNovelty(
-            "instruction",
-            self.threshold,
-            strict=self.keep_boundary,
-            seeds=(*(seed.instruction for seed in seeds), *self._demonstrated()),
-        )
+    def _novelty(self, seeds: Sequence[SeedTask], machine: Sequence[Settled]) -> RougeNovelty:
+        known = (*(seed.instruction for seed in seeds), *self._demonstrated())
+        novelty = RougeNovelty("instruction", self.threshold, strict=self.keep_boundary, seeds=known)
         for task in machine:
             novelty.add(task)
-        for index, proposal in enumerate(proposed[first:], first):
-            refused = novelty.check(proposal)
-            nearest = novelty.nearest(proposal.instruction, NEIGHBOURS)
-            if refused is None:
-                novelty.add(proposal)
-            yield {
-                "instruction": proposal.instruction,
-                "round": proposal.round,
-                "request": proposal.request,
-                "number": index,
-                "parent_ids": list(proposal.parent_ids),
-                "most_similar": [[round(score, 4), text] for score, text in nearest],
-                "not_novel": None if refused is None else refused.partition(":")[2].strip(),
-            }
+        return novelty
 
     def _demonstrated(self) -> Iterator[str]:
         """Instructions in the demonstrations of `propose`: one that comes back from there is not new."""
         if "copied_example" in self.checks:
             for demo in self.propose.demos:
                 yield from demo.get("new_instructions") or ()
-
-    # Asking
 
     async def _propose(
         self, existing: list[str], number: int, request: int, parent_ids: tuple[str, ...]
@@ -455,17 +421,6 @@ class SelfInstruct(Generator[TaskRow]):
                 raise ConfigError(f"`{name}` must be at least {least}{until}, got {value!r}.")
 
 
-def _barren_rounds(now: int, settled: Sequence[Settled]) -> int:
-    """Rounds of requests since the last one that brought a task into the pool.
-
-    Every round in which proposals were settled is the one after their request; all others are rounds of requests,
-    also those that left no trace because no reply could be used.
-    """
-    last = max((each.round for each in settled if each.accepted), default=-1)
-    settling = {each.round + 1 for each in settled}
-    return sum(number not in settling for number in range(last + 1, now))
-
-
 def _settled(
     number: int, about: dict[str, Any], rows: Sequence[TaskRow] = (), admit: Admission | None = None
 ) -> Settled:
@@ -494,10 +449,6 @@ def _shown_by(predictor: dspy.Predict) -> list[TaskInstance]:
     """The instances in a predictor's demonstrations, which a weak LM likes to hand in as its own."""
     shown = [dict(each) for demo in predictor.demos for each in demo.get("instances") or ()]
     return [TaskInstance(input=each["input"], output=each.get("output") or each["class_label"]) for each in shown]
-
-
-def _sample(rng: random.Random, population: Sequence[ItemT], size: int) -> list[ItemT]:
-    return rng.sample(population, min(size, len(population)))
 
 
 def _given(**sampling: Any) -> dict[str, Any]:
