@@ -64,7 +64,7 @@ class Decontamination(Filter):
     """
 
     fields: tuple[str, ...]
-    against: tuple[str, ...]
+    against: Sequence[str | os.PathLike[str]]
     item_field: str = "question"
     n: int = 13
     shortest: int = 4
@@ -158,7 +158,9 @@ def read_items(files: Iterable[str | os.PathLike[str]], item_field: str = "quest
     for path in map(Path, files):
         reader = _READERS.get(path.suffix.lower())
         if reader is None:
-            raise ConfigError(f"Cannot read {str(path)!r}: evaluation sets are .jsonl, .ndjson, .parquet or .txt files.")
+            raise ConfigError(
+                f"Cannot read {str(path)!r}: evaluation sets are .jsonl, .ndjson, .parquet or .txt files."
+            )
         try:
             found = [BenchmarkItem(text, f"{path.name} {place}") for text, place in reader(path, item_field)]
         except OSError as error:

@@ -21,7 +21,7 @@ __all__ = ["ExactDuplicate", "RougeNovelty", "rouge_l", "rouge_tokens"]
 
 _NOT_ALPHANUMERIC = re.compile(r"[^a-z0-9]+")
 _SLACK = 1e-9  # rounding must only ever loosen a bound
-_CHEAP = 2048  # list entries that are read in about 50 microseconds
+_FEW = 8  # candidates that are compared at once, without looking for a tighter bound
 
 
 @dataclass
@@ -105,7 +105,7 @@ class RougeNovelty(Filter):
     field_name: str
     threshold: float = 0.7
     strict: bool = False
-    seeds: tuple[str, ...] = ()
+    seeds: Sequence[str] = ()
     _texts: "TextStore | None" = field(default=None, init=False, repr=False)
     _lengths: "array[int]" = field(default_factory=lambda: array("I"), init=False, repr=False)  # tokens of each text
     _postings: "Postings | None" = field(default=None, init=False, repr=False)
@@ -214,12 +214,15 @@ class RougeNovelty(Filter):
         shortest = math.ceil(m * t / (2 - t) - _SLACK)
         read = min(m, m - math.ceil(t * (m + shortest) / 2 - _SLACK) + 1)
         lists = sorted(postings.lists(keys), key=lambda entry: entry.size)
-        entries = sum(entry.size for entry in lists[:read])
-        while read < m and (entries := entries + lists[read].size) <= _CHEAP:
-            read += 1  # more lists make the bound below tighter
-        rows, shared = tally(lists[:read])
+        rows, shared = tally(lists[:read], len(lengths))
         sizes = np.frombuffer(lengths, dtype=np.uint32)[rows].astype(np.int64)
-        most = np.minimum(shared + (m - read), np.minimum(sizes, m))
-        (likely,) = np.nonzero(most >= t * (m + sizes) / 2 - _SLACK)
-        likely = likely[np.argsort(-(most / (m + sizes))[likely], kind="stable")]
-        return list(zip(most[likely].tolist(), rows[likely].tolist(), strict=True))
+        while True:
+            most = np.minimum(shared + (m - read), np.minimum(sizes, m))
+            (likely,) = np.nonzero(most >= t * (m + sizes) / 2 - _SLACK)
+            rows, shared, sizes, most = rows[likely], shared[likely], sizes[likely], most[likely]
+            if read == m or len(rows) <= _FEW:
+                break
+            shared = shared + lists[read].holds(rows)  # the lists of common words are not read but looked up
+            read += 1
+        order = np.argsort(-(most / (m + sizes)), kind="stable")
+        return list(zip(most[order].tolist(), rows[order].tolist(), strict=True))

@@ -50,7 +50,7 @@ class Postings:
         self._segments: list[_Segment] = []
 
     def add(self, row: int, keys: Iterable[int]) -> None:
-        """Take in a row. Rows may come in any order; a key may occur twice."""
+        """Take in a row. Rows come in ascending order; a key may occur twice."""
         for key in keys:
             rows = self._buffer.get(key)
             if rows is None:
@@ -80,7 +80,7 @@ class Postings:
     def _flush(self) -> None:
         keys = np.fromiter(self._buffer, dtype=np.uint64, count=len(self._buffer))
         counts = np.fromiter(map(len, self._buffer.values()), dtype=np.int64, count=len(self._buffer))
-        rows = np.concatenate([np.frombuffer(rows, dtype=np.uint32) for rows in self._buffer.values()])
+        rows = np.frombuffer(b"".join(self._buffer.values()), dtype=np.uint32)
         packed = np.repeat(keys, counts) << np.uint64(32) | rows
         self._buffer, self._buffered = {}, 0
         packed.sort()
@@ -91,7 +91,7 @@ class Postings:
 
 
 class PostingList:
-    """The rows of one key, in parts."""
+    """The rows of one key, in parts, each ascending."""
 
     __slots__ = ("parts", "size")
 
@@ -102,6 +102,16 @@ class PostingList:
     def add(self, part: Any) -> None:
         self.parts.append(part)
         self.size += len(part)
+
+    def holds(self, rows: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+        """For each of some rows whether it is here; costs little even if the list is long."""
+        found = np.zeros(len(rows), dtype=bool)
+        for part in self.parts:
+            part = np.asarray(part, dtype=np.uint32)
+            places = np.searchsorted(part, rows)
+            places[places == len(part)] = 0
+            found |= part[places] == rows
+        return found
 
 
 class _Segment:
@@ -121,12 +131,22 @@ class _Segment:
         return keys << np.uint64(32) | self.rows
 
 
-def tally(lists: Iterable[PostingList]) -> tuple["np.ndarray[Any, Any]", "np.ndarray[Any, Any]"]:
-    """The distinct rows of some lists, ascending, and in how many entries each occurs."""
+def tally(lists: Iterable[PostingList], total: int) -> tuple["np.ndarray[Any, Any]", "np.ndarray[Any, Any]"]:
+    """The distinct rows of some lists, ascending, and in how many entries each occurs.
+
+    Args:
+        lists: What `Postings.lists` returned, or some of it.
+        total: Number of rows that there are.
+    """
     parts = [part for entry in lists for part in entry.parts]
     if not parts:
         return np.empty(0, dtype=np.uint32), np.empty(0, dtype=np.int64)
-    rows = np.sort(np.concatenate([np.asarray(part, dtype=np.uint32) for part in parts]))
+    rows = np.concatenate([np.asarray(part, dtype=np.uint32) for part in parts])
+    if 8 * len(rows) > total:  # counting in place is then cheaper than sorting
+        counts = np.bincount(rows, minlength=total)
+        (distinct,) = np.nonzero(counts)
+        return distinct.astype(np.uint32), counts[distinct]
+    rows.sort()
     first = np.flatnonzero(np.concatenate([[True], rows[1:] != rows[:-1]]))
     return rows[first], np.diff(np.append(first, len(rows)))
 

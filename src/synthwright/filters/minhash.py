@@ -3,6 +3,7 @@
 import zlib
 from array import array
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from synthwright.errors import ConfigError
@@ -19,7 +20,7 @@ _MISS = 0.001  # chance of overlooking a pair whose similarity is just the thres
 
 @dataclass
 class MinHashNovelty(Filter):
-    """Drops a row if the words of its field have a Jaccard similarity of the threshold or more with those of a kept row.
+    """Drops a row if the words of its field have a Jaccard similarity of the threshold or more with a kept row's.
 
     Signatures by `rensa` (R-MinHash) find the candidates: pairs that agree in a whole band of the signature. Each
     candidate is then compared exactly, so nothing below the threshold is dropped, and a pair at the threshold is found
@@ -94,7 +95,7 @@ class MinHashNovelty(Filter):
     def _keys(self, grams: frozenset[str]) -> list[int]:
         if not grams:
             return []
-        from rensa import RMinHash
+        from rensa import RMinHash  # pyright: ignore[reportAttributeAccessIssue]  # compiled, without stubs
 
         signature = RMinHash(self.permutations, self.seed)
         signature.update(sorted(grams))
@@ -103,6 +104,7 @@ class MinHashNovelty(Filter):
         return [zlib.crc32(packed[start : start + width], start) for start in range(0, whole, width)]
 
 
+@cache
 def band_rows(threshold: float, permutations: int) -> int:
     """Rows of a band: as many as leave a pair at the threshold a chance of at most 0.001 to agree in no band."""
     for rows in range(permutations, 1, -1):
