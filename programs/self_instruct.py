@@ -50,6 +50,8 @@ class SelfInstruct(Generator[TaskRow]):
         threshold: ROUGE-L with the pool from which an instruction is not new, in (0, 1].
         keep_boundary: Keep an instruction whose ROUGE-L is exactly the threshold, as the released code does; the paper
             keeps only what is below.
+        neighbours: Nearest instructions that a row records, 10 in the released code; 0 for none, which saves a scan of
+            the whole pool for every proposal.
         min_words: Fewest words of an instruction.
         max_words: Most words of an instruction.
         blacklist: Words and phrases that drop an instruction, matched whole.
@@ -84,6 +86,7 @@ class SelfInstruct(Generator[TaskRow]):
             "admit": "with_instance",
             "threshold": 0.7,
             "keep_boundary": False,
+            "neighbours": 10,
             "min_words": 4,
             "max_words": 150,
             "blacklist": rules.BLACKLIST,
@@ -128,6 +131,7 @@ class SelfInstruct(Generator[TaskRow]):
         admit: Admission = "with_instance",
         threshold: float = 0.7,
         keep_boundary: bool = False,
+        neighbours: int = 10,
         min_words: int = 4,
         max_words: int = 150,
         blacklist: Sequence[str] = rules.BLACKLIST,
@@ -150,7 +154,7 @@ class SelfInstruct(Generator[TaskRow]):
         self.shown, self.machine_shown, self.classification_only = shown, machine_shown, classification_only
         self.requests_per_round, self.growth, self.patience = requests_per_round, growth, patience
         self.admit: Admission = admit
-        self.threshold, self.keep_boundary = threshold, keep_boundary
+        self.threshold, self.keep_boundary, self.neighbours = threshold, keep_boundary, neighbours
         self.min_words, self.max_words, self.ascii_first = min_words, max_words, ascii_first
         self.blacklist, self.banned_openings = tuple(blacklist), tuple(banned_openings)
         self.checks, self.tidy_inputs, self.exemplars = tuple(checks), tidy_inputs, exemplars
@@ -196,7 +200,7 @@ class SelfInstruct(Generator[TaskRow]):
         first = 1 + max((each.number for each in settled), default=-1)
         machine = [each for each in settled if each.accepted]
         if first < len(proposed):
-            yield from rounds.to_settle(proposed, first, self._novelty(seeds, machine))
+            yield from rounds.to_settle(proposed, first, self._novelty(seeds, machine), self.neighbours)
         elif pool.target is None and pool.round > 0:
             return None
         elif (barren := rounds.barren_rounds(pool.round, settled)) >= self.patience:
@@ -405,6 +409,7 @@ class SelfInstruct(Generator[TaskRow]):
             "growth": (0, 1),
             "patience": (1, None),
             "threshold": (1e-6, 1),
+            "neighbours": (0, None),
             "min_words": (1, self.max_words),
             "temperature": (0, 2),
             "top_p": (1e-6, 1),

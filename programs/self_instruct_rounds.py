@@ -9,12 +9,9 @@ from synthwright.pool import Seed
 from synthwright.programs.self_instruct_seeds import SeedTask
 from synthwright.signatures.self_instruct import Proposed, Settled
 
-__all__ = ["NEIGHBOURS", "barren_rounds", "requests", "to_settle"]
+__all__ = ["barren_rounds", "requests", "to_settle"]
 
 ItemT = TypeVar("ItemT")
-
-NEIGHBOURS = 10
-"""Nearest instructions that a row records, as in the released code."""
 
 
 def requests(
@@ -53,17 +50,18 @@ def requests(
         }
 
 
-def to_settle(proposed: Sequence[Proposed], first: int, novelty: RougeNovelty) -> Iterator[Seed]:
+def to_settle(proposed: Sequence[Proposed], first: int, novelty: RougeNovelty, neighbours: int) -> Iterator[Seed]:
     """One seed for each waiting proposal, with its nearest neighbours in the pool and among the proposals before it.
 
     Args:
         proposed: All proposals of the run.
         first: Number of the first that waits.
         novelty: Knows the pool; proposals that are new are added to it.
+        neighbours: How many of the nearest each seed names.
     """
     for number, proposal in enumerate(proposed[first:], first):
         refused = novelty.check(proposal)
-        nearest = novelty.nearest(proposal.instruction, NEIGHBOURS)
+        nearest = novelty.nearest(proposal.instruction, neighbours) if neighbours else []
         if refused is None:
             novelty.add(proposal)
         yield {

@@ -414,6 +414,11 @@ def test_a_row_records_the_ten_nearest_instructions(tmp_path):
     assert row.mean_similarity == pytest.approx(sum(scores) / 10)
 
 
+def test_without_neighbours_novelty_is_still_checked():
+    seeds = novelty_of(SEEDS[0]["instruction"], "Sing to a horse.", neighbours=0)
+    assert [(seed["most_similar"], seed["not_novel"] is None) for seed in seeds] == [([], False), ([], True)]
+
+
 def test_a_proposal_copied_from_a_demonstration_is_not_novel_by_default():
     for preset, known in (("practical", True), ("faithful", False)):
         generator = SelfInstruct.preset(preset)
