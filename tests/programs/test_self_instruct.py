@@ -230,6 +230,10 @@ def test_rows_of_another_method_are_seeds_and_stay_parents(tmp_path):
     assert run.rows[0].parent_ids == (evolved.id,)
 
 
+def test_plain_text_seeds_are_instructions():
+    assert SelfInstruct.seed_fields()[0] == "instruction"
+
+
 def test_rows_of_a_run_are_seeds_of_the_next(tmp_path):
     first, _ = run_of(tmp_path / "first", n=3)
     second, _ = run_of(tmp_path / "second", n=1, seeds=[row.record() for row in first])
