@@ -118,11 +118,12 @@ def instruction_failure(
 
 
 def tidy_input(instruction: str, input: str) -> str:
-    """The input, or nothing if it says that there is none or stands word for word in the instruction."""
+    """The input, or nothing if it says that there is none, or is some words that stand in the instruction as well."""
     text = input.strip()
     if not text or _NO_INPUT.fullmatch(text):
         return ""
-    return "" if len(text) > 3 and _folded(text).rstrip(".") in _folded(instruction) else text
+    repeated = " " in text and _folded(text).rstrip(".") in _folded(instruction)
+    return "" if repeated else text
 
 
 def filter_instances(

@@ -696,6 +696,7 @@ def test_an_input_that_stands_in_the_instruction_is_not_repeated():
     instruction = "Translate the sentence 'The soup is cold.' into Dutch."
     assert tidy_input(instruction, "The soup is cold.") == ""
     assert tidy_input(instruction, "The soup is hot.") == "The soup is hot."
+    assert tidy_input("Write a rhyme for the word.", "word") == "word"
 
 
 def test_equal_rows_of_two_tasks_are_kept_once(tmp_path):
