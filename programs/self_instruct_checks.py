@@ -150,7 +150,7 @@ def filter_instances(
     dropped: list[Dropped] = []
     for instance in instances:
         failure = _instance_failure(instruction, instance, checks)
-        if not failure and "copied_example" in checks and instance in examples:
+        if not failure and "copied_example" in checks and _copies(instance, examples):
             failure = "copied_example", ""
         if failure:
             dropped.append((instance, failure[0], failure[1]))
@@ -238,6 +238,13 @@ def _instance_failure(instruction: str, instance: TaskInstance, checks: Sequence
             if _PLACEHOLDER.fullmatch(text):
                 return "placeholder", f"{name} {text[:60]!r}"
     return None
+
+
+def _copies(instance: TaskInstance, examples: Sequence[TaskInstance]) -> bool:
+    """Whether an instance is one that was shown, or has the output of one if that is more than a label."""
+    input, output = _label(instance.input), _label(instance.output)
+    long = len(output.split()) > 3
+    return any(output == _label(shown.output) and (long or input == _label(shown.input)) for shown in examples)
 
 
 def _folded(text: str) -> str:

@@ -682,6 +682,9 @@ def test_an_instance_copied_from_a_demonstration_is_dropped():
     generator.input_first.demos = [dspy.Example(instruction="x", instances=[{"input": "a", "output": "b"}])]
     made = settle(generator=generator, answers={"input_first": instances(("a", "b"), ("a", "c"))})
     assert [row.output for row in made.rows] == ["c"] and reasons(made) == [("instance", "copied_example")]
+    shown, copied = ("tea", "Ten herbs, one quiet evening."), ("My tea", "ten herbs, one quiet evening")
+    assert kept_of(copied, checks=CHECKS, examples=[shown]) == ([], ["copied_example"])
+    assert kept_of(("Snow fell.", "winter"), checks=CHECKS, examples=[("It snowed.", "winter")])[1] == []
 
 
 @pytest.mark.parametrize("text", ["N/A", "<noinput>", "None", "no input", "(none)", "not applicable."])
