@@ -118,7 +118,7 @@ def _draw_demos(
     rng: random.Random,
     limit: int,
 ) -> None:
-    """Draw training seeds over and over until the calls are used, and keep the calls of draws that gave a row."""
+    """Draw training seeds over and over until the calls are used, and keep the calls of draws that gave something."""
     while True:
         seeds, sampling = rng.sample(list(trainset), len(trainset)), rng.getrandbits(31)
         for start in range(0, len(seeds), limit):
@@ -127,8 +127,9 @@ def _draw_demos(
             batch = seeds[start : start + limit]
             for result in score_seeds(program, batch, _unscored, draws=1, seed=sampling, limit=limit):
                 value, _ = judge(metric, result.example, result.draws)
-                if value > 0 and result.draws[0].rows:
-                    _keep(found, result.draws[0], value, repr(dict(result.example.inputs())))
+                draw = result.draws[0]
+                if value > 0 and (draw.rows or draw.artifacts):
+                    _keep(found, draw, value, repr(dict(result.example.inputs())))
 
 
 def _unscored(*_: Any) -> float:

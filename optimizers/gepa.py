@@ -23,7 +23,7 @@ __all__ = ["SetValued", "search"]
 
 
 class SetValued(dspy.Module):
-    """Draws a generator k times on one seed and returns `rows` and `rejected` of all draws.
+    """Draws a generator k times on one seed and returns `rows`, `rejected` and `artifacts` of all draws.
 
     Optimizers see only the predictors that are targets.
 
@@ -47,13 +47,14 @@ class SetValued(dspy.Module):
         return self.named_parameters()
 
     def forward(self, **inputs: Any) -> dspy.Prediction:
-        rows, rejected = [], []
+        rows, rejected, artifacts = [], [], []
         for draw in range(self.draws):
             with draw_scope(Scope(self.seed, f"{sorted(inputs.items())!r}:{draw}", names_of(self.generator))):
                 prediction = self.generator(**inputs)
             rows += prediction.rows
             rejected += prediction.get("rejected") or []
-        return dspy.Prediction(rows=rows, rejected=rejected)
+            artifacts += prediction.get("artifacts") or []
+        return dspy.Prediction(rows=rows, rejected=rejected, artifacts=artifacts)
 
 
 def search(

@@ -88,8 +88,8 @@ def optimize(
     Args:
         generator: What to tune. A copy is tuned; the object is not changed.
         metric: `(example, pred, trace, pred_name, pred_trace)` to a score in [0, 1] or a `dspy.Prediction` with
-            `score` and `feedback`; `pred.rows` and `pred.rejected` hold all draws of the seed. None takes the one
-            that the method ships.
+            `score` and `feedback`; `pred.rows`, `pred.rejected` and `pred.artifacts` hold all draws of the seed. None
+            takes the one that the method ships.
         held_out: Another metric, scored before and after and never optimized. None takes the method's.
         trainset: Seeds to draw demonstrations from or to reflect on: dictionaries of inputs, or DSPy examples. None
             takes those that the method ships.

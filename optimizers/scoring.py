@@ -18,16 +18,18 @@ __all__ = ["Draw", "Metric", "Scored", "example_of", "score_seeds", "seed_key"]
 
 Metric = Callable[..., Any]
 """DSPy's five arguments `(example, pred, trace, pred_name, pred_trace)`; returns a number in [0, 1], or a
-`dspy.Prediction(score=..., feedback=...)`. `pred.rows` and `pred.rejected` hold what all draws of the seed gave."""
+`dspy.Prediction(score=..., feedback=...)`. `pred.rows`, `pred.rejected` and `pred.artifacts` hold what all draws of the
+seed gave."""
 
 
 @dataclass
 class Draw:
-    """One draw of one seed: its rows and rejects, and the calls of its predictors as (name, inputs, outputs)."""
+    """One draw of one seed: its rows, rejects, artifacts, and calls of its predictors as (name, inputs, outputs)."""
 
     rows: list[Row] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     steps: list[tuple[str, dict[str, Any], dict[str, Any]]] = field(default_factory=list)
+    artifacts: list[Row] = field(default_factory=list)
 
 
 @dataclass
@@ -95,7 +97,8 @@ def judge(metric: Metric, example: dspy.Example, draws: Sequence[Draw]) -> tuple
     """
     rows = [row for draw in draws for row in draw.rows]
     rejected = [reject for draw in draws for reject in draw.rejected]
-    given = metric(example, dspy.Prediction(rows=rows, rejected=rejected), None, None, None)
+    artifacts = [artifact for draw in draws for artifact in draw.artifacts]
+    given = metric(example, dspy.Prediction(rows=rows, rejected=rejected, artifacts=artifacts), None, None, None)
     value = given.get("score") if isinstance(given, dspy.Prediction) else given
     feedback = str(given.get("feedback", "")) if isinstance(given, dspy.Prediction) else ""
     name = getattr(metric, "__name__", repr(metric))
@@ -120,7 +123,8 @@ async def _draw(
         except ParseError as error:
             return Draw(rejected=[unparsable(type(program).stem(), error)])
         steps = [(names[id(p)], dict(inputs), dict(outputs)) for p, inputs, outputs in trace if id(p) in names]
-        return Draw(list(prediction.rows), list(prediction.get("rejected") or []), steps)
+        artifacts = list(prediction.get("artifacts") or [])
+        return Draw(list(prediction.rows), list(prediction.get("rejected") or []), steps, artifacts)
 
 
 def seed_key(example: dspy.Example) -> str:

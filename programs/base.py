@@ -62,7 +62,7 @@ class Generator(dspy.Module, Generic[RowT]):
 
         It is called once a round with what was kept so far, and must be a function of the pool and the generator's
         arguments alone. It may be endless: the run takes as many seeds as it needs. The default asks each seed that
-        the user gave once.
+        the user gave once. A plan that yields may return a sentence: why it has no more to ask, which the run reports.
 
         Args:
             pool: The run at the start of the round.

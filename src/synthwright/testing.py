@@ -74,7 +74,9 @@ the `Call` (a mapping of its input fields) that returns one of these."""
 class _ScriptedEngine:
     supports_response_schema = True
     supports_raw = True
-    supported_params = frozenset({"response_format", "temperature", "max_tokens", "seed", "stop", "top_p"})
+    supported_params = frozenset(
+        {"response_format", "temperature", "max_tokens", "seed", "stop", "top_p", "presence_penalty"}
+    )
 
     def __init__(self, answers: Mapping[str, Any], template: tuple[str, str]) -> None:
         self.answers, self._template = dict(answers), template

@@ -276,7 +276,7 @@ def test_a_refused_request_is_not_repeated_and_shows_no_key(server, waits, monke
         (b'{"data": [{"index": 0, "embedding": "x"}, {"index": 1, "embedding": "y"}]}', "is not embeddings"),
         (
             b'{"data": [{"index": 0, "embedding": [1, NaN]}, {"index": 1, "embedding": [1, 2]}]}',
-            "is not embeddings",
+            "not lists of n numbers",
         ),
     ],
 )

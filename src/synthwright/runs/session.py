@@ -43,6 +43,8 @@ RowT = TypeVar("RowT", bound=Row)
 MOST_COUNTED = 100_000
 """Seeds that a forecast counts at most in a plan that may be endless."""
 
+NOTHING_MORE = "there is nothing more to ask"
+
 
 class Session(Generic[RowT]):
     """What `generate` does; it has the same arguments."""
@@ -109,6 +111,7 @@ class Session(Generic[RowT]):
         self.workers: Workers | None = None
         self.loop: asyncio.AbstractEventLoop | None = None
         self.interrupted = False
+        self.exhausted = NOTHING_MORE  # or the reason that the last plan returned
         self._write_due = False
         self._arrived: tuple[list[Any], list[Any]] = [], []
 
@@ -223,9 +226,9 @@ class Session(Generic[RowT]):
         elif self.watch.stop:
             stopped = self.watch.stop
         elif failed:
-            stopped = f"there is nothing more to ask; {failed} seeds failed, and the same command tries them again"
+            stopped = f"{self.exhausted}; {failed} seeds failed, and the same command tries them again"
         else:
-            stopped = "there is nothing more to ask"
+            stopped = self.exhausted
         return Run(
             out=self.out,
             method=self.method,
@@ -291,7 +294,11 @@ class Session(Generic[RowT]):
         seeds = self.generator.plan(pool)
         if not isinstance(seeds, Iterable):
             raise ConfigError(f"The plan of {type(self.generator).__name__} must return or yield seeds, not {seeds!r}.")
-        return seeds
+
+        def in_turn() -> Iterator[Seed]:
+            self.exhausted = (yield from seeds) or NOTHING_MORE
+
+        return in_turn()
 
     def ask(self, index: int, inputs: str) -> Any:
         """A coroutine that gives the outcome of one seed."""
