@@ -78,7 +78,7 @@ class DebateReflect(Generator[DebateRow]):
         "practical": {
             "students": ("student",),
             "teachers": ("teacher", "teacher"),
-            "rounds": 2,
+            "rounds": 1,
             "stop": "all_right",
             "reflections": True,
             "critiques": True,
@@ -120,7 +120,7 @@ class DebateReflect(Generator[DebateRow]):
         self,
         students: Sequence[str] = ("student",),
         teachers: Sequence[str] = ("teacher", "teacher"),
-        rounds: int = 2,
+        rounds: int = 1,
         stop: Literal["all_right", "students_right", "never"] = "all_right",
         reflections: bool = True,
         critiques: bool = True,

@@ -11,7 +11,7 @@ from synthwright.verify.latex import latex_to_text
 from synthwright.verify.text import unwrapped
 from synthwright.verify.units import read_unit
 
-__all__ = ["Number", "Quantity"]
+__all__ = ["Number", "Quantity", "quantities"]
 
 MAX_DIGITS = 1000
 MAX_EXPONENT = 400
@@ -185,3 +185,20 @@ def _value(number: re.Match[str]) -> Fraction | Unread:
 
 def _digits(text: str) -> str:
     return re.sub(r"[,_' ]", "", text)
+
+
+def quantities(text: str) -> list[tuple[int, int, Fraction]]:
+    """Every number that stands in a text on its own, as (start, end, value); a percentage is a hundredth.
+
+    Args:
+        text: Prose, of which at most 20,000 characters are read.
+    """
+    found: list[tuple[int, int, Fraction]] = []
+    for number in _NUMBER.finditer(text[:20_000]):
+        value = _value(number)
+        before, after = text[: number.start()][-1:], text[number.end() : number.end() + 1]
+        if not isinstance(value, Unread) and not before.isalnum() and before != "." and not after.isalnum():
+            percent = re.match(r"\s*%", text[number.end() :])
+            end = number.end() + (percent.end() if percent else 0)
+            found.append((number.start(), end, value / 100 if percent else value))
+    return found
