@@ -1,3 +1,5 @@
+from typing import Literal
+
 import dspy
 import pytest
 
@@ -11,7 +13,7 @@ WRONG = "I put the seats together with the taken ones: 9 + 4 = 13.\n\nFinal answ
 GOOD = "student=wr teacher=rr"
 
 
-def row(kind="pair", course=GOOD, debate="d1", **fields):
+def row(kind: Literal["pair", "solution"] = "pair", course=GOOD, debate="d1", **fields):
     base = {
         "question": QUESTION,
         "answer_format": "one number, with digits",

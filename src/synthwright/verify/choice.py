@@ -19,9 +19,8 @@ _AFTER_ARTICLE = re.compile(
     re.IGNORECASE,
 )
 _IS_RIGHT = r"\s+is\s+(?:the\s+)?(?:most\s+)?(?:correct|right|best|true|accurate|answer)\b"
-_LEAD = (
-    r"(?:(?:so|thus|hence|therefore|it's|it is|it must be|i (?:choose|pick|select|would pick|would choose))[,:]?\s+)*"
-)
+_CHOOSE = r"i (?:choose|pick|select)|(?:i'd|i would) (?:go with|pick|choose|say)"
+_LEAD = rf"(?:(?:so|thus|hence|therefore|it's|it is|it must be|{_CHOOSE})[,:]?\s+)*"
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,13 @@ class Choice(Verifier[str]):
         return value
 
     def _clean(self, text: str) -> str:
-        return unwrapped(latex_to_text(text), quotes=True).replace("**", "").replace("{", "(").replace("}", ")")
+        return (
+            unwrapped(latex_to_text(text), quotes=True)
+            .replace("**", "")
+            .replace("{", "(")
+            .replace("}", ")")
+            .lstrip("-\u2013\u2014 ")
+        )
 
     def _by_text(self, text: str) -> str | None:
         """The letter of the only option that has this text."""

@@ -93,7 +93,7 @@ def fences(text: str) -> list[tuple[str, str]]:
 def _phrases(nouns: tuple[str, ...]) -> tuple[re.Pattern[str], re.Pattern[str]]:
     noun = rf"\b(?:{'|'.join(nouns)})s?\b"
     strong = rf"{noun}(?:[^\n.:=]{{0,60}}?\b{_VERB}\b[ \t]*:?|[^\n.:=]{{0,30}}[:=])(?:[ \t]*(?:\*\*|__))?"
-    weak = rf"{noun}(?:[ \t]*(?:\*\*|__))?(?=[ \t]+\S)"
+    weak = rf"{noun}(?:[ \t]*(?:\*\*|__))?(?=\s+\S)"
     return re.compile(strong, re.IGNORECASE), re.compile(weak, re.IGNORECASE)
 
 
