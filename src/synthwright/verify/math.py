@@ -44,7 +44,8 @@ class Math(Verifier[Formula]):
 
     Plain numbers are compared by `number`. The rest goes to math-verify (Kydlicek et al., Hugging Face, 2025) in a
     process of its own: hostile LaTeX such as `9^{9^{9^9}}` costs the time limit and nothing else. Brackets of different
-    kinds make different answers, so an interval or tuple is never a set.
+    kinds make different answers, so an interval or tuple is never a set. An equation stands for its right side if its
+    left side is a name (`x = 3`) or equals it (`(x+1)^2 = x^2+2x+1`), and not otherwise (`x + y = 5`).
 
     Args:
         seconds: Time allowed for one comparison, more than 0.
@@ -91,7 +92,16 @@ class Math(Verifier[Formula]):
         if _bracket(value.latex) != _bracket(answer.latex) and _bracket(value.latex) and _bracket(answer.latex):
             return "other_brackets"
         first, second = _source(value), _source(answer)
-        return first == second or shared_worker().ask(self.seconds, do="equal", first=first, second=second)
+        if first == second:
+            return True
+        for one, other in ((first, second), (second, first)):
+            if (sides := _equation(one)) and "=" not in other:  # math-verify would take the right side of x + y = 5
+                holds = self._ask(*sides)
+                return self._ask(sides[1], other) if holds is True else holds
+        return self._ask(first, second)
+
+    def _ask(self, first: str, second: str) -> bool | str:
+        return shared_worker().ask(self.seconds, do="equal", first=first, second=second)
 
     def show(self, value: Formula) -> str | None:
         if value.number:
@@ -99,6 +109,14 @@ class Math(Verifier[Formula]):
         shown = shared_worker().ask(self.seconds, do="show", first=value.latex)
         bracket = _bracket(value.latex).replace("{", "")  # a set is what a list without brackets is
         return f"{bracket}{shown[0]}" if isinstance(shown, list) else None
+
+
+def _equation(latex: str) -> tuple[str, str] | None:
+    """Both sides of an equation whose left side is not just a name."""
+    left, sign, right = (part.strip() for part in latex.partition("="))
+    simple = re.fullmatch(r"[a-zA-Z](?:_\{?\w+\}?)?(?:\([a-z]\))?|\\[a-z]+", left)
+    relation = left[-1:] in ("<", ">", "!") or "=" in right
+    return (left, right) if sign and left and right and not simple and not relation else None
 
 
 def _source(formula: Formula) -> str:

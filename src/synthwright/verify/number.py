@@ -34,6 +34,7 @@ _PLAIN = (
 _NUMBER = re.compile(_PLAIN)
 _OPERATOR_AFTER = re.compile(r"\s*(?:[-+*/^×÷·⋅!]\s*[\w(\\.]|\\|:\d|[√π∞²³])")
 _OPERATOR_BEFORE = re.compile(r"(?:[*/^×÷·√(\[{<>≤≥~\d,][ ]*|[a-zA-Z]|\\\w+\s*)$")
+_SUM = re.compile(r"[\d\s+\-*/^()×·÷.]*=\s*(?=[^=]*$)")
 _NAME = re.compile(r"(?:pi|sqrt|root|log|ln|sin|cos|tan|exp|[a-zA-Z])\b|\d")
 _JOINED = re.compile(r"[^.;]{0,20}?(?:,|;|/|&|\b(?:or|and|to)\b)\s*(?:[-+$€£]\s*)*\d")
 _NEGATED = re.compile(r"\b(?:not|never|neither|nor|unlike|no)\b|n't\b", re.IGNORECASE)
@@ -116,11 +117,13 @@ class Number(Verifier[Quantity]):
 
 
 def _strict(text: str) -> Quantity | Unread:
-    """The quantity that is the whole text, but for a name in front (`x = 5`) and a unit or a few words behind."""
+    """The quantity that is the whole text, but for a name or a sum in front (`x = 5`, `2 + 3 = 5`) and a few words."""
     text = unwrapped(text, quotes=True)
     named = re.match(r"[a-zA-Z]\w{0,3}(?:\([a-z]\))?\s*=\s*", text)
     if named:
         text = text[named.end() :]
+    elif sums := _SUM.match(text):
+        text = text[sums.end() :]
     text = re.sub(r"^\(([^()]*)\)$", r"\1", text.strip())
     text = unwrapped(re.sub(r"^(?:=|≈|approximately|about|exactly)\s*", "", text.rstrip(" .;")))
     number = _NUMBER.match(text)
