@@ -16,6 +16,7 @@ from synthwright.programs.debate_reflect import DebateReflect, mentions_others
 from synthwright.programs.debate_reflect_graph import draw
 from synthwright.programs.debate_reflect_leaks import gold_mentions, redacted, tame
 from synthwright.programs.debate_reflect_questions import answer_format, question_seed, verifier_for
+from synthwright.programs.debate_reflect_stats import summary
 from synthwright.programs.debate_reflect_trees import Block, Limits, chunked, shortened, trees
 from synthwright.runs.demonstrations import shipped
 from synthwright.runs.roles import resolve_lms, used_roles
@@ -674,6 +675,30 @@ def test_the_debate_is_an_artifact_of_the_run_and_rows_point_to_it():
     assert {row.debate_id for row in made.rows} == {debate.id}
     assert Debate.model_validate(debate.record()) == debate
     assert {row.course for row in made.rows} == {"student=ww t1=rr"}
+
+
+# What debates show
+
+
+def test_a_summary_counts_accuracy_movement_pairs_and_leaks():
+    stats = summary(
+        [graph({"student": "ww", "t1": "rw", "t2": "rr"}), graph({"student": "wr", "t1": "r-", "t2": "rr"})]
+    )
+    assert stats.debates == 2
+    assert stats.accuracy == {"student": (0, 0.5), "t1": (1, 0), "t2": (1, 1)}
+    assert (stats.correction, stats.corruption) == (1 / 2, 1 / 3)  # t1's invalid answer is no move
+    assert (stats.with_pair, stats.pairs) == (1, (2 + 2 + 2 + 0) / 2)
+    assert (stats.invalid, stats.leaks, stats.length_ratio) == (1 / 12, 0, 1)
+
+
+def test_the_worth_of_feedback_is_what_the_criticised_gain_over_the_others():
+    criticised, alone = graph({"student": "wr", "t1": "rr"}), graph({"student": "ww", "t1": "ww"})
+    assert summary([criticised, alone]).usefulness == 1
+    assert summary([criticised]).usefulness is None
+
+
+def test_a_summary_of_nothing_has_no_rates():
+    assert summary([]).correction is None and summary([]).accuracy == {} and summary([]).debates == 0
 
 
 # Forms for trainers
