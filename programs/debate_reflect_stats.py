@@ -1,4 +1,4 @@
-"""What a set of debates shows: accuracy by round, corrections and corruptions, the worth of feedback, leaks, lengths."""
+"""What debates show: accuracy by round, corrections and corruptions, the worth of feedback, leaks, lengths."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
