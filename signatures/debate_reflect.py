@@ -63,7 +63,8 @@ class ReflectOnAnswer(dspy.Signature):
     """Your answer to the question is wrong. Find out why, by comparing it with the correct answer, also in its format.
 
     Quote the part that is wrong, explain what is wrong about it (knowledge, reasoning or format), and say how to do it
-    better. Do not state the correct answer, do not solve the question again, do not apologise. At most 500 words.
+    better. Do not state the correct answer, do not solve the question again, do not apologise. Be brief: one sentence
+    each, and never more than 500 words.
     """
 
     question: str = dspy.InputField()
@@ -80,7 +81,8 @@ class CritiqueAnswer(dspy.Signature):
     """Somebody answered the question otherwise than you, and is wrong; you are right. Help them to see why.
 
     Quote the part of their reasoning that is wrong, explain what is wrong about it (knowledge, reasoning or format),
-    and say how to do it better. Do not write a new answer for them. At most 500 words.
+    and say how to do it better. Do not write a new answer for them. Be brief: one sentence each, and never more than
+    500 words.
     """
 
     question: str = dspy.InputField()

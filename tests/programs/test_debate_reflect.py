@@ -20,6 +20,7 @@ from synthwright.programs.debate_reflect_stats import summary
 from synthwright.programs.debate_reflect_trees import Block, Limits, chunked, shortened, trees
 from synthwright.runs.demonstrations import shipped
 from synthwright.runs.roles import resolve_lms, used_roles
+from synthwright.runs.store import Store
 from synthwright.signatures.debate_reflect import (
     Debate,
     DebateRow,
@@ -932,8 +933,14 @@ def test_the_dataset_is_the_same_at_any_concurrency(tmp_path):
 
 
 @pytest.mark.embedded
-def test_the_embedded_lm_makes_a_dataset_with_the_defaults(tmp_path, embedded):
-    run = sw.generate(DebateReflect(), n=1, out=tmp_path, lms=embedded)
-    assert len(run) == 1 and {"solve"} <= set(run.shipped)
-    for row in run:
-        assert isinstance(row, DebateRow) and Number()(row.chosen, row.gold).reason != "unreadable_answer"
+def test_the_embedded_lm_holds_a_whole_debate(tmp_path, embedded):
+    seeds = [{"question": "What is 6 times 7?", "answer": "42"}]
+    run = sw.generate(DebateReflect(teachers=("teacher",), stop="never"), seeds=seeds, out=tmp_path, lms=embedded)
+    assert {"solve", "answer_again"} <= set(run.shipped)
+    with Store(tmp_path) as store:
+        (debate,) = store.log("artifacts")
+    assert isinstance(debate, Debate) and len(debate.nodes) == 4
+    right = [node for node in debate.nodes if node.state == "right"]
+    assert all(Number()(node.answer, "42").ok for node in right)
+    assert len(run) == 0 or right
+    assert all(isinstance(row, DebateRow) and Number()(row.chosen, "42").ok for row in run)
