@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, computed_field, model_validat
 
 __all__ = ["InstructionRow", "Message", "Preference", "Provenance", "Rejected", "Row"]
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 _NOT_CONTENT = {"id", "parent_ids", "provenance"}
 
 
@@ -100,7 +101,7 @@ class Row(BaseModel):
     def id(self) -> str:
         """First 20 hex digits of the SHA-256 of the content (everything but `parent_ids` and `provenance`)."""
         content = self.model_dump(mode="json", exclude=_NOT_CONTENT)
-        canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        canonical = _CANONICAL.encode(content)
         return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()[:20]
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:

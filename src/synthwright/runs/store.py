@@ -376,13 +376,17 @@ class RowLog(Sequence[Row]):
         return self._page[1][offset]
 
 
+_SORTED = json.JSONEncoder(sort_keys=True, ensure_ascii=False)
+_PLAIN = json.JSONEncoder(ensure_ascii=False)
+
+
 def dump(value: Any) -> str:
     """JSON text with sorted keys that SQLite takes: half characters, which an LM can write as escapes, stay escapes.
 
     Raises:
         TypeError: The value is not JSON-ready.
     """
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    text = _SORTED.encode(value)
     return text if _text(text) == text else json.dumps(value, sort_keys=True)
 
 
@@ -419,7 +423,7 @@ def _body(item: Row | Rejected) -> str:
 
 def _json(value: Any) -> str:
     """JSON text of whatever a generator put into a reject, in its own order of keys."""
-    text = json.dumps(data := to_jsonable_python(value, serialize_unknown=True), ensure_ascii=False)
+    text = _PLAIN.encode(data := to_jsonable_python(value, serialize_unknown=True))
     return text if _text(text) == text else json.dumps(data)
 
 
