@@ -17,7 +17,17 @@ from synthwright.signatures.rows import Rejected, Row
 if TYPE_CHECKING:
     from synthwright.runs.session import Session
 
-__all__ = ["Scheduler", "Waiting", "ask", "written"]
+__all__ = ["IN_MEMORY", "STORED", "Scheduler", "Waiting", "ask", "written"]
+
+
+AHEAD = 64
+"""Seeds that may be taken for each one in flight while the first of them is not finished: a slow one holds nobody up."""
+
+IN_MEMORY = 4
+"""Outcomes held in memory for each seed in flight; those beyond it that wait for an earlier seed are read back."""
+
+STORED = Outcome()
+"""Stands for an outcome that is in the store and not in memory."""
 
 
 class Scheduler:
@@ -52,9 +62,7 @@ class Scheduler:
                 await asyncio.sleep(0)  # a resumed run may read many seeds before it asks one: let signals in
                 self._collect(waiting, again)
                 session.settle(waiting)
-                while not (exhausted or session.finished()) and (
-                    len(self.running) < self.limit and len(waiting.order) < 4 * self.limit + 16
-                ):
+                while not (exhausted or session.finished()) and self._has_room(waiting):
                     if (item := next(seeds, None)) is None:
                         exhausted = True
                         break
@@ -73,8 +81,9 @@ class Scheduler:
                     if stored is None or (stored[1] == "failed" and (again or not stored[2])):
                         self._start(index, inputs)
                     else:
-                        waiting.finished[index] = None if stored[2] else store.outcome(index)
+                        waiting.finished[index] = None if stored[2] else STORED
                         waiting.stored.add(index)
+                        waiting.read_back.add(index)
                 if self.running:
                     await self._wake.wait()
                 elif (exhausted or session.finished()) and (not waiting.ready() or session.have_enough()):
@@ -85,6 +94,12 @@ class Scheduler:
             await asyncio.gather(*self.running, return_exceptions=True)
             self.running.clear()
             self._done.clear()
+
+    def _has_room(self, waiting: "Waiting") -> bool:
+        """Whether to take one more seed: not if what is finished would do, nor too far ahead of a slow one."""
+        n, taken = self.session.n, len(waiting.order)
+        enough = n is not None and self.session.state.rows + waiting.rows >= n
+        return len(self.running) < self.limit and not enough and taken < AHEAD * self.limit + 1000
 
     def give_up(self) -> None:
         """Cancel the seeds in flight."""
@@ -120,6 +135,8 @@ class Scheduler:
                 failure = failure or error
             else:
                 waiting.finished[index] = outcome = task.result()
+                waiting.fresh.append(index)
+                waiting.rows += len(outcome.rows)
                 self.session.watch.asked(outcome, again)
         if failure is not None:
             self.session.settle(waiting)
@@ -134,17 +151,24 @@ class Waiting:
         self.order: deque[int] = deque()
         self.inputs: dict[int, str] = {}
         self.finished: dict[int, Outcome | None] = {}  # None: admitted in an earlier session
+        self.fresh: list[int] = []  # finished since the last settlement
+        self.rows = 0  # that are finished and wait for an earlier seed
         self.stored: set[int] = set()  # finished and in the store
+        self.read_back: set[int] = set()  # of these, the ones that were finished in an earlier session
 
     def ready(self) -> bool:
         """Whether the first seed in order is finished."""
         return bool(self.order) and self.order[0] in self.finished
 
-    def settled(self) -> None:
-        """Take the first seed in order off."""
+    def settled(self, outcome: Outcome | None) -> None:
+        """Take the first seed in order off; `outcome` is what it gave."""
         index = self.order.popleft()
-        if self.finished.pop(index) is None:
+        del self.finished[index]
+        if outcome is None:
             del self.inputs[index]
+        elif index not in self.read_back:
+            self.rows -= len(outcome.rows)
+        self.read_back.discard(index)
 
 
 def written(generator: Generator[Any], index: int, seed: Seed) -> str:

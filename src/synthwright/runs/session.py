@@ -30,7 +30,7 @@ from synthwright.runs.funnel import Funnel
 from synthwright.runs.record import checked_seeds, digest, jsonable, package_version, without_addresses
 from synthwright.runs.roles import assign_lms, close_engines, describe, resolve_lms, used_roles
 from synthwright.runs.run import Progress, Run
-from synthwright.runs.scheduler import Scheduler, Waiting, ask, written
+from synthwright.runs.scheduler import IN_MEMORY, STORED, Scheduler, Waiting, ask, written
 from synthwright.runs.store import Outcome, Store
 from synthwright.runs.watch import Watch
 from synthwright.runs.workers import Job, Workers
@@ -312,11 +312,14 @@ class Session(Generic[RowT]):
         try:
             while waiting.ready() and not (waiting.finished[waiting.order[0]] and self.have_enough()):
                 index = waiting.order[0]
-                if (outcome := waiting.finished[index]) is not None:
+                outcome = waiting.finished[index]
+                if outcome is STORED:
+                    outcome = self.store.outcome(index)
+                if outcome is not None:
                     kept, rejected = self._filter(index, outcome)
                     admitted.append((index, outcome, kept, rejected))
                     self._count_in(outcome, kept, rejected)
-                waiting.settled()
+                waiting.settled(outcome)
         finally:
             self._store(waiting, admitted)
         if admitted:
@@ -331,10 +334,14 @@ class Session(Generic[RowT]):
                 if fresh:
                     self.store.add_seed(index, waiting.round, inputs, outcome, admitted=True)
                 self.store.admit(index, kept, rejected, outcome.artifacts, stored=not fresh)
-            for index, outcome in waiting.finished.items():
-                if outcome is not None and index not in waiting.stored:
+            crowded = len(waiting.finished) > IN_MEMORY * self.limit
+            for index in waiting.fresh:
+                if (outcome := waiting.finished.get(index)) is not None:
                     self.store.add_seed(index, waiting.round, waiting.inputs[index], outcome, admitted=False)
                     waiting.stored.add(index)
+                    if crowded:
+                        waiting.finished[index] = STORED
+        waiting.fresh.clear()
 
     def _filter(self, index: int, outcome: Outcome) -> tuple[list[tuple[int, Row]], list[Rejected]]:
         """The rows of a seed that every filter keeps, by position, and all that was dropped."""
