@@ -933,14 +933,15 @@ def test_the_dataset_is_the_same_at_any_concurrency(tmp_path):
 
 
 @pytest.mark.embedded
-def test_the_embedded_lm_holds_a_whole_debate(tmp_path, embedded):
+def test_the_embedded_lm_answers_and_answers_again(tmp_path, embedded):
     seeds = [{"question": "What is 6 times 7?", "answer": "42"}]
-    run = sw.generate(DebateReflect(teachers=("teacher",), stop="never"), seeds=seeds, out=tmp_path, lms=embedded)
-    assert {"solve", "answer_again"} <= set(run.shipped)
+    generator = DebateReflect(teachers=(), stop="never", solutions="all", student_tries=1)
+    run = sw.generate(generator, seeds=seeds, out=tmp_path, lms=embedded)
+    assert set(run.shipped) == {"solve", "answer_again", "reflect"}
     with Store(tmp_path) as store:
         (debate,) = store.log("artifacts")
-    assert isinstance(debate, Debate) and len(debate.nodes) == 4
+    assert isinstance(debate, Debate) and len(debate.nodes) == 2
     right = [node for node in debate.nodes if node.state == "right"]
     assert all(Number()(node.answer, "42").ok for node in right)
-    assert len(run) == 0 or right
+    assert len(run) <= len(right)
     assert all(isinstance(row, DebateRow) and Number()(row.chosen, "42").ok for row in run)

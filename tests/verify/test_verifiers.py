@@ -238,3 +238,7 @@ def test_limits_are_reasons():
     for text, reason in (("[" * 60 + "]" * 60, "too_long"), ("1" * 30_000, "too_long"), ("1 +", "unreadable")):
         with pytest.raises(ValueProblem, match=reason):
             parse_value(text)
+
+
+def test_an_unknown_escape_is_read_as_python_reads_it():
+    assert Value()(r"'\d'", r"'\\d'").ok
