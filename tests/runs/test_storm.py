@@ -236,13 +236,13 @@ def test_no_secret_reaches_the_store_the_files_or_the_errors(tmp_path, start_stu
 
 def test_a_store_that_another_program_locks_is_named(tmp_path):
     lm = ScriptedLM({"*": {"question": "q", "answer": "a"}})
-    sw.generate(Pairs(), seeds=topics(2), lms=lm, out=tmp_path)
+    sw.generate(Pairs(), seeds=topics(9), n=2, lms=lm, out=tmp_path)
     other = sqlite3.connect(tmp_path / "run.sqlite", isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     with pytest.raises(StoreError, match="Another program holds the database open"):
-        sw.generate(Pairs(), seeds=topics(3), n=3, lms=lm, out=tmp_path)
+        sw.generate(Pairs(), seeds=topics(9), n=3, lms=lm, out=tmp_path)
     other.execute("ROLLBACK")
-    assert len(sw.generate(Pairs(), seeds=topics(2), lms=lm, out=tmp_path)) == 2
+    assert len(sw.generate(Pairs(), seeds=topics(9), n=3, lms=lm, out=tmp_path)) == 3
 
 
 def test_a_run_directory_on_a_read_only_mount_is_named(tmp_path):

@@ -21,7 +21,7 @@ __all__ = ["IN_MEMORY", "STORED", "Scheduler", "Waiting", "ask", "written"]
 
 
 AHEAD = 64
-"""Seeds that may be taken for each one in flight while the first of them is not finished: a slow one holds nobody up."""
+"""Seeds that may be taken for each one in flight while the first of them is not finished: it holds nobody up."""
 
 IN_MEMORY = 4
 """Outcomes held in memory for each seed in flight; those beyond it that wait for an earlier seed are read back."""
@@ -137,7 +137,7 @@ class Scheduler:
                 waiting.finished[index] = outcome = task.result()
                 waiting.fresh.append(index)
                 waiting.rows += len(outcome.rows)
-                self.session.watch.asked(outcome, again)
+                self.session.watch.asked(index, outcome, again)
         if failure is not None:
             self.session.settle(waiting)
             raise failure

@@ -49,25 +49,28 @@ class Watch:
     fatal: Exception | None = None
     last_failure: Outcome = field(default_factory=Outcome)
     _failures_in_a_row: int = 0
+    _last_success: int = -1
     _barren: int = 0
     _fruitless: int = 0
     _read_any: bool = False
     _sample: str = ""
 
-    def asked(self, outcome: Outcome, again: bool) -> None:
+    def asked(self, index: int, outcome: Outcome, again: bool) -> None:
         """Take notice of what a seed gave.
 
         Args:
+            index: The seed. If a later one succeeded, the LM was alive after this one was asked.
             outcome: What it gave.
             again: It failed in an earlier session; failing again for a reason of its own says nothing about the LM.
         """
         if outcome.error is not None:
             self.last_failure = outcome
-            self._failures_in_a_row += isinstance(outcome.exception, _OUTAGE) or not again
+            if index > self._last_success:
+                self._failures_in_a_row += isinstance(outcome.exception, _OUTAGE) or not again
             if self._failures_in_a_row >= FAILURES_IN_A_ROW and not self.stop:
                 self.give_up(f"{self._failures_in_a_row} seeds in a row failed")
             return
-        self._failures_in_a_row = 0
+        self._failures_in_a_row, self._last_success = 0, max(index, self._last_success)
         unread = [r for r in outcome.rejected if r.reason in ("unparsable", "truncated")]
         if outcome.rows or outcome.artifacts or len(outcome.rejected) > len(unread):
             self._read_any = True
