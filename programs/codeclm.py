@@ -16,7 +16,7 @@ from synthwright.programs.codeclm_contrast import one_lm
 from synthwright.programs.codeclm_lineages import Lineages, reject
 from synthwright.programs.codeclm_metadata import Material, Metadata, listed, mixed, read_seeds, tidy_skills
 from synthwright.signatures import codeclm as prompts
-from synthwright.signatures.codeclm import Encoding, Rubrics, TailoredRow, sized
+from synthwright.signatures.codeclm import Encoding, Rubrics, Skills, TailoredRow, sized
 from synthwright.signatures.rows import Rejected
 from synthwright.signatures.targen import Listing
 
@@ -317,7 +317,7 @@ class CodecLM(Generator[TailoredRow]):
 
     def _encoder(self) -> type[dspy.Signature]:
         """The encoder's signature, its outputs limited to the use cases and skills that are allowed."""
-        signature = prompts.EncodeInstruction.with_updated_fields("skills", sized(Listing, 1, self.max_skills))
+        signature = prompts.EncodeInstruction.with_updated_fields("skills", sized(Skills, 1, self.max_skills))
         if self.use_cases:
             one_of: Any = Literal[self.use_cases]  # pyright: ignore[reportInvalidTypeForm]  given at run time
             signature = signature.with_updated_fields("use_case", one_of)

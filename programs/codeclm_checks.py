@@ -31,6 +31,9 @@ _ABSENT = re.compile(
     re.I,
 )
 _LABELLED = re.compile(r"^\s*(?:use[ _]case|skills?|rubric|criterion|action|how[ _]many)\s*:", re.I | re.M)
+_PLACEHOLDER = re.compile(
+    r"[{<\[]{1,2}[# ]*(?:\w+_)?(?:instructions?|action|use_case|skills?|rubrics?)[# ]*[}>\]]{1,2}", re.I
+)
 _REFUSAL = re.compile(
     r"\W*(?:i(?:'m| am)? (?:sorry|afraid|apologi[sz]e)|sorry\b|"
     r"i (?:can(?:no|')t|am unable|am not able|won't|will not)\b|as an ai\b|unfortunately,? i can(?:no|')t)",
@@ -50,7 +53,7 @@ def metadata_fault(use_case: str, skills: tuple[str, ...], instruction: str) -> 
 
 def refusal(response: str) -> str | None:
     """How a short response declines, or None if it answers."""
-    found = _REFUSAL.match(response)
+    found = _REFUSAL.match(response.replace("\u2019", "'"))
     return repr(found.group().strip()) if found and len(response.split()) < REFUSAL_WORDS else None
 
 
@@ -61,8 +64,10 @@ def asks_nothing(instruction: str, parent: str, action: str) -> str | None:
 
 
 def holds_answer(instruction: str, parent: str, action: str) -> str | None:
-    """An answer stands in the instruction, or it opens like one."""
-    return evolution.answered(parent, instruction)
+    """It opens like an answer, has one in it, or is its parent with statements after it that demand nothing."""
+    if (found := evolution.answered("", instruction.strip())) and not evolution.answered("", parent.strip()):
+        return found
+    return evolution.answered(parent, instruction) if parent and instruction.startswith(parent) else None
 
 
 def several_instructions(instruction: str, parent: str, action: str) -> str | None:
@@ -79,9 +84,9 @@ def material_missing(instruction: str, parent: str, action: str) -> str | None:
 
 
 def names_metadata(instruction: str, parent: str, action: str) -> str | None:
-    """Labels of the prompt stand in the text."""
-    found = _LABELLED.search(instruction)
-    return repr(found.group().strip()) if found else evolution.template_echo(parent, instruction)
+    """Labels or placeholders of the prompt stand in the text."""
+    found = _LABELLED.search(instruction) or _PLACEHOLDER.search(instruction)
+    return repr(found.group().strip()) if found else None
 
 
 def unchanged(instruction: str, parent: str, action: str) -> str | None:

@@ -4,7 +4,7 @@ The prompts are ours. A rubric and its action are one object, so that a reply ca
 other, and scores are typed, so that no number has to be found in a text.
 """
 
-from typing import Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 import dspy
 from pydantic import BaseModel, ConfigDict, RootModel
@@ -23,6 +23,7 @@ __all__ = [
     "Rubric",
     "Rubrics",
     "ScoreAnswers",
+    "Skills",
     "TailoredRow",
     "Trial",
     "WriteRubrics",
@@ -31,6 +32,9 @@ __all__ = [
 
 Points = Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
 """The scale of the scorer (figure 11)."""
+
+LONGEST = 60
+"""Most characters of a use case or a skill in the JSON schema, for LMs that go on to their token limit. Ours."""
 
 ListT = TypeVar("ListT", bound=RootModel)
 
@@ -53,12 +57,19 @@ class Rubrics(RootModel[list[Rubric]]):
     """Rubrics with their actions. Another number than was asked for is no error."""
 
 
+class Skills(Listing):
+    """A list of skills, each of a few words."""
+
+    model_config = ConfigDict(json_schema_extra={"items": {"type": "string", "maxLength": LONGEST}})
+
+
 def sized(model: type[ListT], fewest: int, most: int) -> type[ListT]:
     """The type of a list whose JSON schema has so many entries; a list of another length is no error.
 
     A weak LM that is free to choose goes on to its token limit.
     """
-    config = ConfigDict(json_schema_extra={"minItems": fewest, "maxItems": most})
+    known = cast(dict[str, Any], model.model_config.get("json_schema_extra") or {})
+    config = ConfigDict(json_schema_extra={**known, "minItems": fewest, "maxItems": most})
     body = {"model_config": config, "__module__": model.__module__, "__doc__": ""}
     return cast(type[ListT], type(model.__name__, (model,), body))
 
@@ -71,8 +82,8 @@ class EncodeInstruction(dspy.Signature):
     """
 
     instruction: str = dspy.InputField()
-    use_case: str = dspy.OutputField()
-    skills: Listing = dspy.OutputField()
+    use_case: str = dspy.OutputField(max_length=LONGEST)
+    skills: Skills = dspy.OutputField()
 
 
 class JudgeMetadata(dspy.Signature):
