@@ -1,7 +1,7 @@
 """Metrics of CodecLM: are the instructions requests about their metadata, sound, unlike each other? No LM is called."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -133,7 +133,7 @@ def summary(rows: Sequence[Any], rejected: Sequence[Any] = ()) -> dict[str, floa
 
     Args:
         rows: Rows of CodecLM.
-        rejected: What the run dropped.
+        rejected: What the run dropped, as `Rejected` or as records of `rejected.jsonl`.
 
     Returns:
         `mean_gap` of the rows in points; `accepted_N`, the share of the instructions scored in iteration N that were
@@ -143,7 +143,8 @@ def summary(rows: Sequence[Any], rejected: Sequence[Any] = ()) -> dict[str, floa
     """
     kept = [row for row in rows if row.accepted]
     ends = [(row.iteration, row.gap, row.orders_agree) for row in kept]
-    dropped = [reject.content for reject in rejected if reject.stage == "contrast" and "gap" in reject.content]
+    contents = [reject["content"] if isinstance(reject, Mapping) else reject.content for reject in rejected]
+    dropped = [content for content in contents if "gap" in content and "strong_score" in content]
     tried = [(t["iteration"], t["strong_score"] - t["target_score"], t["orders_agree"]) for t in _trials(rows, dropped)]
     scored = [*ends, *((c["iteration"], c["gap"], c["orders_agree"]) for c in dropped), *tried]
     figures: dict[str, float] = {}

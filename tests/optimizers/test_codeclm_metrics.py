@@ -166,9 +166,17 @@ def test_the_summary_has_the_figures_of_the_paper():
     first = row(ALSO_GOOD, **scored)
     second = row(HARDER, iteration=2, trace=(trial,), **{**scored, "gap": -4.0, "response_by": "target"})
     end = reject(
-        GOOD, "gap_too_small", "contrast", gap=1.0, iteration=2, orders_agree=False, trace=[trial.model_dump()]
+        GOOD,
+        "gap_too_small",
+        "contrast",
+        gap=1.0,
+        strong_score=5,
+        iteration=2,
+        orders_agree=False,
+        trace=[trial.model_dump()],
     )
     figures = summary([first, second], [end, reject("x")])
+    assert figures == summary([first, second], [end.model_dump(mode="json")])
     assert figures["accepted_1"] == pytest.approx(1 / 3) and figures["accepted_2"] == 0.5
     assert (figures["mean_gap"], figures["first_share"], figures["target_kept"]) == (0.5, 0.5, 0.5)
     assert figures["orders_agree"] == pytest.approx(4 / 5) and figures["ties"] == pytest.approx(2 / 5)

@@ -3,6 +3,7 @@ import json
 import logging
 import random
 from collections import Counter
+from typing import Any
 
 import dspy
 import pytest
@@ -43,9 +44,8 @@ def points(strong, target):
     return score
 
 
-def lms_of(answers, *, one_lm=False):
-    """LMs by role. Those of `generator` and `target` are two models unless told otherwise."""
-    script = {
+def script(**answers):
+    return {
         "encode": lambda call: {"use_case": f"case of {call['instruction'].split()[-1]}", "skills": ["light humour"]},
         "vet": {"plausible": True},
         "decode": {"new_instructions": [BASIC]},
@@ -56,8 +56,13 @@ def lms_of(answers, *, one_lm=False):
         "score": points(9, 3),
         **answers,
     }
-    lms = {"generator": ScriptedLM(script, model="teacher")}
-    return lms if one_lm else {**lms, "target": ScriptedLM(script, model="student")}
+
+
+def lms_of(answers, *, one_lm=False):
+    """LMs by role. Those of `generator` and `target` are two models unless told otherwise."""
+    answers = script(**answers)
+    lms = {"generator": ScriptedLM(answers, model="teacher")}
+    return lms if one_lm else {**lms, "target": ScriptedLM(answers, model="student")}
 
 
 def run_of(tmp_path, answers=None, *, seeds=(TOAST,), n=None, one_lm=False, **arguments):
@@ -141,7 +146,7 @@ def test_an_encoding_that_is_no_metadata_is_dropped_and_nothing_stands_in_for_it
 
 
 def test_the_encoder_can_be_held_to_a_list_of_use_cases_and_skills(tmp_path):
-    arguments = {"use_cases": ("greeting", "planning"), "skills": ("wit", "rhyme")}
+    arguments: dict[str, Any] = {"use_cases": ("greeting", "planning"), "skills": ("wit", "rhyme")}
     good = {"use_case": "greeting", "skills": ["rhyme"]}
     run, _ = run_of(tmp_path / "in", {"encode": good}, seeds=[{"instruction": "Greet"}], **arguments)
     assert (run.rows[0].use_case, run.rows[0].skills) == ("greeting", ("rhyme",))
@@ -487,8 +492,10 @@ def test_one_lm_in_both_roles_is_refused_by_the_paper_s_preset(tmp_path):
 
 
 def test_one_lm_with_other_sampling_is_still_one(tmp_path):
-    script = lms_of({})["generator"].engine.answers
-    lms = {"generator": ScriptedLM(script, model="a", temperature=0.2), "target": ScriptedLM(script, model="a")}
+    lms = {
+        "generator": ScriptedLM(script(), model="a", temperature=0.2),
+        "target": ScriptedLM(script(), model="a"),
+    }
     with pytest.raises(ConfigError, match="are one LM"):
         sw.generate(CodecLM(contrast="required"), seeds=[TOAST], out=tmp_path, lms=lms)
 
@@ -649,9 +656,10 @@ def test_an_empty_instruction_is_rejected_without_a_call(tmp_path):
 def test_a_row_is_a_conversation_a_prompt_and_a_pair_with_the_gap_as_its_margin(tmp_path):
     run, _ = run_of(tmp_path, {"score": points(2, 9)})
     (row,) = run.rows
-    assert [(m.role, m.content) for m in row.to_messages()] == [("user", BASIC), ("assistant", f"target: {BASIC}")]
-    assert [m.content for m in row.to_prompt()] == [BASIC]
-    pair = row.to_preference()
+    messages, prompt, pair = row.to_messages(), row.to_prompt(), row.to_preference()
+    assert messages and prompt and pair
+    assert [(m.role, m.content) for m in messages] == [("user", BASIC), ("assistant", f"target: {BASIC}")]
+    assert [m.content for m in prompt] == [BASIC]
     assert (pair.prompt[0].content, pair.chosen[0].content, pair.rejected[0].content, pair.margin) == (
         BASIC,
         f"target: {BASIC}",
@@ -718,7 +726,8 @@ def test_practical_holds_the_defaults_and_faithful_the_numbers_of_the_paper():
     assert (paper.contrast, paper.encode_all, paper.checks, paper.min_score) == ("required", True, (), None)
     warm = {"temperature": 0.7}
     assert all(paper.all_predictors()[name].config == warm for name in ("encode", "decode", "devise", "improve"))
-    assert paper.answer_target.config == paper.answer_strong.config == {**warm, "max_tokens": 2048}
+    answers = [paper.all_predictors()[name].config for name in ("answer_strong", "answer_target")]
+    assert answers == [{**warm, "max_tokens": 2048}] * 2
 
 
 def test_strong_target_and_judge_are_roles_and_judges_are_frozen():
@@ -769,3 +778,13 @@ def test_the_embedded_lm_makes_a_row_from_metadata(embedded, tmp_path):
     generator = CodecLM(instructions_per_metadata=2, iterations=2)
     run = sw.generate(generator, seeds=[TOAST], n=1, out=tmp_path, lms=embedded, budget=sw.Budget(calls=30))
     assert run.rows and run.rows[0].response and run.rows[0].accepted is None
+
+
+@pytest.mark.embedded
+def test_the_embedded_lm_scores_two_answers_in_both_orders(embedded, tmp_path):
+    arguments = {"instructions_per_metadata": 1, "iterations": 1, "checks": (), "check_metadata": False}
+    generator = CodecLM(contrast="always", min_score=None, keep_unaccepted=True, drop_refusals=False, **arguments)
+    seeds = [TOAST, {"use_case": "setting a price", "skills": ["cost calculation"]}]
+    run = sw.generate(generator, seeds=seeds, out=tmp_path, lms=embedded)
+    scores = [score or 0 for row in run for score in (row.strong_score, row.target_score)]
+    assert scores and all(1 <= score <= 10 for score in scores)
