@@ -1,9 +1,12 @@
 import dspy
 import pytest
 
+from synthwright.optimizers import optimize
 from synthwright.optimizers.metrics.codeclm import HELD_OUT, METRIC, skills_f1, summary
+from synthwright.programs.codeclm import CodecLM
 from synthwright.signatures.codeclm import TailoredRow, Trial
 from synthwright.signatures.rows import Rejected
+from synthwright.testing import ScriptedLM
 
 META = {"use_case": "planning a garden", "skills": ("seasonal timing", "plant selection")}
 GOOD = "Which plants suit a shady garden of ten square metres, and in which season should each be set?"
@@ -186,3 +189,27 @@ def test_the_summary_has_the_figures_of_the_paper():
 def test_near_duplicates_are_counted_within_one_metadata():
     assert summary([row(), row(GOOD + " Now")])["near_duplicates"] == 1
     assert summary([row(), row(GOOD + " Now", use_case="other")])["near_duplicates"] == 0
+
+
+# Tuning
+
+
+def decoding(call):
+    """An LM that writes requests once it has seen a demonstration, and else now and then."""
+    if len(call.messages) == 2 and call.seed % 3:
+        return {"new_instructions": ["The skill is a thing of great value in all of the towns."]}
+    about = f"{call['use_case']} in town {call.seed % 97}"
+    return {
+        "new_instructions": [
+            f"Explain how {about} helps a tired baker who opens at four in the morning.",
+            f"Which three mistakes does a sailor make who tries {about} for the first time?",
+        ]
+    }
+
+
+def test_a_search_for_demonstrations_lifts_the_metric_and_the_held_out_check():
+    lm = ScriptedLM({"decode": decoding})
+    program = CodecLM(contrast="never", answer=False, check_metadata=False, iterations=1, instructions_per_metadata=2)
+    tuned = optimize(program, targets=["decode"], lms=lm, budget=400)
+    assert tuned.metric.gain > 0.1 and tuned.held_out is not None and tuned.held_out.gain > 0.1
+    assert tuned.generator.all_predictors()["decode"].demos and not tuned.generator.all_predictors()["improve"].demos

@@ -774,17 +774,10 @@ def test_every_check_is_named_for_what_it_finds():
 
 
 @pytest.mark.embedded
-def test_the_embedded_lm_makes_a_row_from_metadata(embedded, tmp_path):
-    generator = CodecLM(instructions_per_metadata=2, iterations=2)
-    run = sw.generate(generator, seeds=[TOAST], n=1, out=tmp_path, lms=embedded, budget=sw.Budget(calls=30))
-    assert run.rows and run.rows[0].response and run.rows[0].accepted is None
-
-
-@pytest.mark.embedded
-def test_the_embedded_lm_scores_two_answers_in_both_orders(embedded, tmp_path):
+def test_the_embedded_lm_decodes_metadata_answers_twice_and_scores_both_orders(embedded, tmp_path):
     arguments = {"instructions_per_metadata": 1, "iterations": 1, "checks": (), "check_metadata": False}
     generator = CodecLM(contrast="always", min_score=None, keep_unaccepted=True, drop_refusals=False, **arguments)
-    seeds = [TOAST, {"use_case": "setting a price", "skills": ["cost calculation"]}]
+    seeds = [TOAST, {"use_case": "asking for advice", "skills": ["plain language"]}]
     run = sw.generate(generator, seeds=seeds, out=tmp_path, lms=embedded)
     scores = [score or 0 for row in run for score in (row.strong_score, row.target_score)]
     assert scores and all(1 <= score <= 10 for score in scores)
