@@ -207,9 +207,9 @@ def decoding(call):
     }
 
 
-def test_a_search_for_demonstrations_lifts_the_metric_and_the_held_out_check():
+def test_a_search_lifts_the_metric_and_the_held_out_check_sees_that_the_lm_fills_in_a_template():
     lm = ScriptedLM({"decode": decoding})
     program = CodecLM(contrast="never", answer=False, check_metadata=False, iterations=1, instructions_per_metadata=2)
     tuned = optimize(program, targets=["decode"], lms=lm, budget=400)
-    assert tuned.metric.gain > 0.1 and tuned.held_out is not None and tuned.held_out.gain > 0.1
+    assert tuned.metric.low > 0.1 and tuned.held_out is not None and tuned.held_out.high < 0
     assert tuned.generator.all_predictors()["decode"].demos and not tuned.generator.all_predictors()["improve"].demos
