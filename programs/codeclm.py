@@ -270,9 +270,10 @@ class CodecLM(Generator[TailoredRow]):
         lineages = Lineages(self, metadata)  # pyright: ignore[reportArgumentType]  one class, seen at two paths
         rejected: list[Rejected] = []
         seen: set[str] = set()
-        for text in listed(reply.new_instructions.root)[: self.instructions_per_metadata]:
+        for number, text in enumerate(listed(reply.new_instructions.root), 1):
             folded = " ".join(text.casefold().split())
-            fault = "repeated" if folded in seen else self.fault(text)
+            surplus = number > self.instructions_per_metadata  # each metadata gives equally many, as in the paper
+            fault = "surplus" if surplus else "repeated" if folded in seen else self.fault(text)
             seen.add(folded)
             if fault:
                 rejected.append(reject("decode", fault, **about, instruction=text))

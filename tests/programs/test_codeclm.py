@@ -209,6 +209,7 @@ def test_as_many_instructions_are_decoded_as_wanted_without_examples(tmp_path):
     texts = [f"Write a toast for baker number {n}." for n in range(4)]
     run, calls = run_of(tmp_path, {"decode": {"new_instructions": texts}}, instructions_per_metadata=3)
     assert [row.instruction for row in run] == texts[:3]
+    assert lost(run) == [("decode", "surplus")] and rejects(tmp_path)[0]["content"]["instruction"] == texts[3]
     (call,) = made(calls, "decode")
     assert call["how_many"] == "3" and [m["role"] for m in call.messages] == ["system", "user"]
 
