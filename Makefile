@@ -28,14 +28,19 @@ format: $(VENV)/ready
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/lm
-	$(BIN)/python benchmarks/import_time.py
-	$(BIN)/python benchmarks/embedded.py
+# Every table of benchmarks/results but those that need other libraries (throughput_peers, language); about half an hour.
+BENCH := import_time embedded throughput scheduler memory novelty duplicates embeddings sandbox retrieval
+bench: $(VENV)/lm $(VENV)/bench
+	for name in $(BENCH); do echo "== $$name"; $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "synthwright needs Python 3.11 or later; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 $(MAKECMDGOALS)")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded,dev]'
+	touch $@
+
+$(VENV)/bench: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	touch $@
 
 $(TRAIN)/ready: pyproject.toml

@@ -25,6 +25,7 @@ from synthwright.errors import (
 )
 from synthwright.lms import weights
 from synthwright.lms.adapters import type_name
+from synthwright.lms.embeddings import pull_embedder
 from synthwright.optimizers.seeds import shipped_metrics, shipped_seeds
 from synthwright.programs.base import Generator, read_jsonl
 from synthwright.programs.fidelity import fidelity_card
@@ -355,8 +356,14 @@ def lm_status() -> None:
 
 
 @lm_app.command("pull")
-def lm_pull(force: Annotated[bool, typer.Option(help="Fetch again even if they are there.")] = False) -> None:
+def lm_pull(
+    force: Annotated[bool, typer.Option(help="Fetch again even if they are there.")] = False,
+    embedder: Annotated[bool, typer.Option(help="Fetch the embedding model (MiniLM, 23 MB) as well.")] = False,
+) -> None:
     """Fetch the weights of the embedded LM (SmolLM2-135M-Instruct, Apache-2.0, 93 MB) if they are not here."""
+    if embedder:
+        for path in pull_embedder(force=force):
+            out.print(f"{path}  ({path.stat().st_size / 1e6:.0f} MB, content checked)")
     found = weights.pull(force=force)
     out.print(f"{found.path}  ({found.path.stat().st_size / 1e6:.0f} MB, from {found.source}, content checked)")
 
