@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from synthwright.errors import ConfigError
+from synthwright.errors import ConfigError, ModelFileError
+from synthwright.lms.embeddings import Embedder, pull_embedder
 from synthwright.programs.magpie_recipes import RECIPES, Recipe, longest, neighbourhoods, select
 from synthwright.signatures.magpie import MagpieRow
 from synthwright.signatures.rows import Message
@@ -196,3 +197,22 @@ def test_the_published_numbers():
         "air-300k": 300_000,
         "preferences": 100_000,
     }
+
+
+# With a real embedder
+
+
+def test_the_embedded_embedder_finds_a_near_copy_that_shares_its_meaning():
+    try:
+        pull_embedder()
+    except ModelFileError as error:
+        pytest.skip(f"the embedder's files are not here and cannot be fetched: {error}")
+    rows = [
+        good("How do I keep basil alive in winter?"),
+        good("How do I keep my basil alive in winter?"),
+        good("How do I keep a server alive in winter?"),
+    ]
+    first, copy, other = neighbourhoods(rows, Embedder())
+    assert (first.repeats, copy.first_id, other.repeats) == (1, rows[0].id, 0)
+    selection = select(rows, embed=Embedder(), without=("reward",))
+    assert {row.instruction for row in selection.rows} == {rows[0].instruction, rows[2].instruction}
