@@ -9,6 +9,7 @@ import synthwright as sw
 from synthwright.errors import ConfigError
 from synthwright.filters import as_filter
 from synthwright.programs.blocks.chat import without_thinking
+from synthwright.programs.evol_instruct import EvolInstruct
 from synthwright.programs.magpie import Magpie
 from synthwright.programs.magpie_queries import UsableQuery, sanitize
 from synthwright.programs.magpie_templates import SENTINEL, split_at_user_turn, stop_strings
@@ -546,6 +547,17 @@ def test_rows_of_another_run_are_seeds_as_they_are_and_stay_in_the_lineage(tmp_p
 def test_a_row_without_an_instruction_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="Seed 0 is a row without an `instruction`; it has id, provenance, riddle"):
         run_of(tmp_path, Magpie(), seeds=[{"id": "a1", "provenance": None, "riddle": "?"}])
+
+
+def test_a_chain_of_three_methods_keeps_its_lineage(tmp_path):
+    task = {"id": "task1", "provenance": None, "instruction": "Describe a cat.", "input": "", "output": "Furry."}
+    lm = ScriptedLM({"deepen": {"evolved_instruction": "Describe a cat that hunts at night, and say why it does."}})
+    evolve = EvolInstruct(operators=("deepen",), rounds=1, judge=False, answer=False)
+    evolved = sw.generate(evolve, seeds=[task], out=tmp_path / "evolved", lms=lm)
+    run, _ = run_of(tmp_path / "tagged", Magpie(), seeds=evolved.records())
+    (parent,), (row,) = evolved.rows, run.rows
+    assert parent.parent_ids == ("task1",) and row.parent_ids == (parent.root_id, parent.id)
+    assert (row.instruction, row.response, row.quality) == (parent.instruction, ANSWER, "good")
 
 
 # Preference pairs
