@@ -1,7 +1,13 @@
 """Two methods in a chain: Evol-Instruct makes instructions harder, Magpie answers them; one dataset comes out.
 
-The rows of the first run are the seeds of the second. Each seed names the row that it was taken from, so that the
-lineage goes on through both runs and the test set shares no ancestor with the train set.
+The rows of the first run are the seeds of the second, as they are. Each new row names the row that it was made from and
+the root of that row's lineage, so that the test set shares no ancestor with the train set. On the command line:
+
+    synthwright generate evol-instruct -n 4 --set answer=false --set judge=false --out runs/chained/evolved
+    synthwright generate magpie --seeds runs/chained/evolved/rows.jsonl --set tags=false --out runs/chained/answered
+
+Any method whose rows have an instruction can stand first, such as Self-Instruct; rows that have a response already are
+only tagged and filtered by Magpie.
 """
 
 from pathlib import Path
@@ -27,9 +33,8 @@ def evolve() -> sw.Run:
 
 
 def answer(evolved: sw.Run) -> sw.Run:
-    """Their answers by the LM's own chat template; the root is named too: evolutions of one root stay together."""
-    seeds = [{"instruction": row.instruction, "parent_ids": [row.root_id, row.id]} for row in evolved]
-    return sw.generate(Magpie(tags=False), seeds=seeds, out=OUT / "answered")
+    """Their answers by the LM's own chat template."""
+    return sw.generate(Magpie(tags=False), seeds=evolved.records(), out=OUT / "answered")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Evol-Instruct: evolve an instruction round by round into harder and rarer ones, and answer what survives."""
 
-import hashlib
 import itertools
 import random
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,6 +12,8 @@ from synthwright.filters import ExactDuplicate
 from synthwright.pool import Pool, Seed
 from synthwright.programs import evol_instruct_checks as rules
 from synthwright.programs.base import Frozen, Generator, data_path, read_jsonl, unparsable
+from synthwright.programs.blocks.instruction_seeds import is_row, seed_of_row
+from synthwright.programs.evol_instruct_lineage import root_id_of
 from synthwright.signatures import evol_instruct as prompts
 from synthwright.signatures.evol_instruct import DATA_FORMATS, OPERATORS, DataFormat, EvolvedRow, Operator
 from synthwright.signatures.rows import Rejected
@@ -46,7 +47,7 @@ class EvolInstruct(Generator[EvolvedRow]):
             by 82 % and the score by 77 % of what 4 rounds give (its rounds C0 to C4) for half the calls.
         judge: Ask the `judge` role whether an evolution adds information (the paper's first rule).
         answer: Answer the survivors. Without, rows have an empty response: for tuning the operators.
-        rate_difficulty: Have the `judge` role rate each row from 1 to 10, the paper's analysis.
+        rate_difficulty: Have the `judge` role rate each root and each row from 1 to 10, the paper's analysis.
         checks: Names of further checks of the evolved text, see `synthwright.programs.evol_instruct_checks.CHECKS`.
         max_added_words: Most words that an evolution may add to its parent; None for no limit. The paper's prompts
             ask for 10 to 20 and nothing enforces it.
@@ -141,7 +142,8 @@ class EvolInstruct(Generator[EvolvedRow]):
         """Every root instruction once, or pass after pass with a new `draw` if there is a target.
 
         User seeds have an `instruction`, an optional `input` that is put below it, an optional `draw`, and optional
-        `parent_ids`, the ids of the rows of another run that they were taken from.
+        `parent_ids`, the ids of the rows of another run that they were taken from. A row of any method whose rows have
+        an instruction (`row.record()`, a line of `rows.jsonl`) is a seed as it is.
         """
         shipped = pool.seeds is None
         seeds = read_jsonl(data_path("evol_instruct.jsonl")) if shipped else pool.seeds
@@ -164,20 +166,21 @@ class EvolInstruct(Generator[EvolvedRow]):
             return dspy.Prediction(rows=[], rejected=[empty])
         rows: list[EvolvedRow] = []
         rejected: list[Rejected] = []
-        parent, parent_ids = root, tuple(parent_ids)
+        parent, parent_ids, rating = root, tuple(parent_ids), await self._rated(root)
         for number, (operator, data_format) in enumerate(self.drawn(root, draw), 1):
             about = {
                 "operator": operator,
                 "round": number,
-                "root_id": hashlib.sha256(root.encode("utf-8", "surrogatepass")).hexdigest()[:20],
+                "root_id": root_id_of(root),
                 "parent": parent,
+                "parent_difficulty": rating,
             }
             made = await self._evolve(about, data_format, parent_ids)
             if isinstance(made, Rejected):
                 rejected.append(made)  # the parent, unevolved, has another try in the next round
             else:
                 rows.append(made)
-                parent, parent_ids = made.instruction, (made.id,)
+                parent, parent_ids, rating = made.instruction, (made.id,), made.difficulty
         return dspy.Prediction(rows=rows, rejected=rejected)
 
     def drawn(self, root: str, draw: int) -> Iterator[tuple[Operator, DataFormat]]:
@@ -294,6 +297,9 @@ def _root(seed: Seed, index: int) -> dict[str, Any]:
     Raises:
         ConfigError: The seed has no instruction, or a field that is not known.
     """
+    if is_row(seed):
+        taken = seed_of_row(seed, index)
+        return {"instruction": taken["instruction"], "draw": 0, "parent_ids": taken["parent_ids"]}
     instruction, data, draw = seed.get("instruction"), seed.get("input") or "", seed.get("draw", 0)
     parents = seed.get("parent_ids", ())
     unknown = set(seed) - {"instruction", "input", "draw", "parent_ids"}

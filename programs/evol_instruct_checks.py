@@ -11,6 +11,8 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping
 
+from synthwright.filters.language import language_of
+
 __all__ = [
     "CHECKED",
     "CHECKS",
@@ -30,6 +32,9 @@ SORRY_WORDS = 80
 
 LEAST_KEPT = 0.25
 """Share of the parent's content words below which an evolution in depth has drifted to another task. Ours."""
+
+LEAST_LETTERS = 40
+"""Letters that both texts must have for their languages to be compared. Ours."""
 
 MOST_ITEMS = 10
 """More list lines than this are a list of answers or of alternatives (as in h2oai/h2o-wizardlm)."""
@@ -205,6 +210,12 @@ def alternatives(parent: str, evolved: str) -> str | None:
     return None
 
 
+def mostly_blank(parent: str, evolved: str) -> str | None:
+    """More line breaks than words: a degenerate text (as in h2oai/h2o-wizardlm)."""
+    breaks, words = evolved.count("\n"), len(evolved.split())
+    return f"{breaks} line breaks for {words} words" if breaks > max(5, words) else None
+
+
 def input_lost(parent: str, evolved: str) -> str | None:
     """Code, a table, JSON or markup of the parent is missing or changed."""
     lost = lost_blocks(parent, evolved)
@@ -231,9 +242,18 @@ def drifted(parent: str, evolved: str) -> str | None:
 
 
 def language_switch(parent: str, evolved: str) -> str | None:
-    """Most letters are of another script. A switch within a script, such as English to French, is not seen."""
+    """Most letters are of another script, or few words are shared and the language is another one.
+
+    Languages of one script are told apart in texts of `LEAST_LETTERS` or more each.
+    """
     before, after = _script(parent), _script(evolved)
-    return f"{before} to {after}" if before and after and before != after else None
+    if before and after and before != after:
+        return f"{before} to {after}"
+    wanted = set(words_of(parent))
+    if len(wanted & set(words_of(evolved))) >= LEAST_KEPT * len(wanted) or _letters(parent, evolved) < LEAST_LETTERS:
+        return None
+    was, now = language_of(parent), language_of(evolved)
+    return f"{was} to {now}" if was != now else None
 
 
 def template_echo(parent: str, evolved: str) -> str | None:
@@ -262,6 +282,7 @@ CHECKS: Mapping[str, Callable[[str, str], str | None]] = {
         language_switch,
         answered,
         alternatives,
+        mostly_blank,
         input_lost,
         no_data,
         not_new,
@@ -284,6 +305,11 @@ CHECKED: Mapping[str, tuple[str, ...]] = {
 
 def _first_words(parts: list[str]) -> set[str]:
     return {found.group() for part in parts if (found := _WORD.match(part))}
+
+
+def _letters(*texts: str) -> int:
+    """Letters of the shortest text."""
+    return min(sum(character.isalpha() for character in text) for text in texts)
 
 
 def _script(text: str) -> str:

@@ -2,56 +2,31 @@
 
 import asyncio
 import itertools
-import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import dspy
-from dspy import lm15
-from dspy.lm15 import Config, Request
 
 from synthwright.errors import ConfigError, ParseError
-from synthwright.filters import EmbeddingNovelty, EndsWith, ExactDuplicate, Filter, RougeNovelty
+from synthwright.filters import EmbeddingNovelty, EndsWith, ExactDuplicate, Filter, MinHashNovelty
+from synthwright.lms.embeddings import Embedder
 from synthwright.lms.raw import RawCompletion
 from synthwright.pool import Pool, Seed
 from synthwright.programs.base import Generator, unparsable
-from synthwright.programs.magpie_queries import (
-    SENTINEL,
-    LevelAtLeast,
-    RewardAbove,
-    Safe,
-    SeekingShare,
-    UsableQuery,
-    sanitize,
-    split_at_user_turn,
-    stop_strings,
-    without_thinking,
-)
-from synthwright.signatures.magpie import MULTI_ROUND, ClassifyQuery, MagpieRow, RateDifficulty, RateQuality
+from synthwright.programs.blocks.chat import Chat, plain, same_lm
+from synthwright.programs.blocks.instruction_seeds import is_row, seed_of_row
+from synthwright.programs.magpie_checks import check_arguments
+from synthwright.programs.magpie_filters import LevelAtLeast, RewardAbove, RewardGain, Safe, SeekingShare
+from synthwright.programs.magpie_queries import UsableQuery, sanitize
+from synthwright.programs.magpie_recipes import NEAR
+from synthwright.programs.magpie_templates import stop_strings, user_slot
+from synthwright.signatures.magpie import DOMAINS, MULTI_ROUND, ClassifyQuery, MagpieRow, RateDifficulty, RateQuality
 from synthwright.signatures.rows import Message, Rejected
 
-__all__ = ["Chat", "Magpie", "longest"]
+__all__ = ["Magpie"]
 
-
-class Chat(dspy.Module):
-    """Answers a conversation by the LM's own chat template: no adapter puts fields around it, no optimizer sees it.
-
-    Args:
-        **sampling: `temperature`, `top_p`, `max_tokens`.
-    """
-
-    def __init__(self, **sampling: Any) -> None:
-        super().__init__()
-        self.sampling = sampling
-        self.lm: dspy.LM | None = None
-
-    async def aforward(self, messages: Sequence[Message]) -> dspy.Prediction:
-        """The answer to the last message, as `text`, without thinking."""
-        lm = self.lm or dspy.settings.lm
-        turns = {"user": lm15.Message.user, "assistant": lm15.Message.assistant}
-        talk = tuple(turns[message.role](message.content) for message in messages)
-        response = await lm.acall(Request(lm.model, messages=talk, config=Config(**self.sampling)))
-        return dspy.Prediction(text=without_thinking(response.message.text or ""))
+SAME_WORDS = 0.8
+"""Jaccard similarity of their words from which two queries are near-duplicates where there is no embedder. Ours."""
 
 
 class Magpie(Generator[MagpieRow]):
@@ -67,10 +42,13 @@ class Magpie(Generator[MagpieRow]):
         turns: Exchanges of a conversation, 1 or more; the paper's multi-turn sets have 2.
         system: System message before the sampled user turns, to steer their domain; absent when they are answered
             (`configs/model_configs.json`).
+        domain: `math`, `code` or `translation`: a system message of ours as `system`.
         turn_system: System message while the user turns after the first are sampled; absent when they are answered
             (`exp/gen_mt.py`). None for none, which LMs without a system turn need.
+        family: Name of a family of models (`llama-3`, `qwen-2`, `qwen-2.5`, `gemma-2`, `phi-3`, `mistral`, `llama-2`,
+            `yi-1.5`) whose chat template is known here, for servers that do not tell theirs, such as vLLM.
         prefix: Text of the LM's chat template up to the user's first word, for servers that do not tell their
-            template. For one turn, without `system`.
+            template, where no family fits. For one turn, without `system`.
         temperature: Of the queries, 0 or more. The paper: 1.0, in its released sets up to 1.25.
         top_p: Of the queries, in (0, 1].
         query_tokens: Longest query in tokens; one that reaches it is dropped.
@@ -86,10 +64,15 @@ class Magpie(Generator[MagpieRow]):
         min_quality: Lowest quality kept, if tags are on; None keeps all.
         min_difficulty: Lowest difficulty kept, if tags are on; None keeps all.
         max_seeking: Largest share of rows that seek information or advice, in (0, 1], if tags are on.
-        embedder: Takes n texts, returns n vectors. With it, near-duplicates are queries within a squared distance of
-            0.05 (`exp/gen_dis.py`); without it, those with a ROUGE-L of 0.7 or more, and funnels say `rouge_novelty`.
+        embedder: Takes n texts, returns n vectors, or `embedded` for all-MiniLM-L6-v2 in process (extra `embeddings`).
+            With it, near-duplicates are queries within a squared distance of 0.05 (`exp/gen_dis.py`), and funnels say
+            `embedding_novelty`. Without it, they are queries that share 0.8 of their words (Jaccard, by MinHash), which
+            misses paraphrases, and funnels say `min_hash_novelty`.
         reward: Takes instruction and response, returns a number. Without it there is no reward and no filter on it.
         min_reward: Rewards must be above it; -10 in the paper's recipe, for its reward model.
+        base_answers: Whether the role `base`, another LM than `generator`, answers each query too, so that `reward` can
+            tell how much better the response is (the paper's reward difference).
+        min_gain: That difference must be above it, if there are base answers; the paper: 0.
         safety: Takes instruction and response, returns `safe` or what is wrong. Without it nothing is checked.
         language: Takes the instruction, returns its language. Without it the field is None.
         preferences: Whether each query also gets a pair for preference tuning: of `samples` answers at temperature
@@ -101,7 +84,10 @@ class Magpie(Generator[MagpieRow]):
         ConfigError: An argument is out of range, or two of them exclude each other.
     """
 
-    roles: ClassVar[Mapping[str, tuple[str, ...]]] = {"judge": ("rate_difficulty", "rate_quality", "classify")}
+    roles: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "judge": ("rate_difficulty", "rate_quality", "classify"),
+        "base": ("respond_base",),
+    }
     targets: ClassVar[tuple[str, ...]] = ("rate_difficulty", "rate_quality", "classify")
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "practical": {
@@ -113,6 +99,7 @@ class Magpie(Generator[MagpieRow]):
             "sanitize": True,
             "usable": True,
             "min_quality": "average",
+            "embedder": None,
         },
         "faithful": {
             "query_tokens": 2048,
@@ -123,6 +110,7 @@ class Magpie(Generator[MagpieRow]):
             "sanitize": False,
             "usable": False,
             "min_quality": "good",
+            "embedder": "embedded",
         },
     }
 
@@ -130,7 +118,9 @@ class Magpie(Generator[MagpieRow]):
         self,
         turns: int = 1,
         system: str | None = None,
+        domain: str | None = None,
         turn_system: str | None = MULTI_ROUND,
+        family: str | None = None,
         prefix: str | None = None,
         temperature: float = 1.0,
         top_p: float = 1.0,
@@ -144,9 +134,11 @@ class Magpie(Generator[MagpieRow]):
         tags: bool = True,
         min_quality: str | None = "average",
         min_difficulty: str | None = None,
-        embedder: Callable[[list[str]], Any] | None = None,
+        embedder: Callable[[list[str]], Any] | Literal["embedded"] | None = None,
         reward: Callable[[str, str], float] | None = None,
         min_reward: float = -10.0,
+        base_answers: bool = False,
+        min_gain: float = 0.0,
         safety: Callable[[str, str], str] | None = None,
         language: Callable[[str], str] | None = None,
         preferences: bool = False,
@@ -155,18 +147,22 @@ class Magpie(Generator[MagpieRow]):
         total: int = 1000,
     ) -> None:
         super().__init__()
-        self.turns, self.system, self.turn_system, self.prefix = turns, system, turn_system, prefix
+        self.turns, self.system, self.domain, self.turn_system = turns, system, domain, turn_system
+        self.family, self.prefix = family, prefix
         self.temperature, self.top_p = temperature, top_p
         self.early_stopping, self.stop_words = early_stopping, stop_words
         self.query_tokens, self.response_tokens, self.tag_tokens = query_tokens, response_tokens, tag_tokens
         self.sanitize, self.usable, self.tags = sanitize, usable, tags
         self.min_quality, self.min_difficulty, self.max_seeking = min_quality, min_difficulty, max_seeking
         self.embedder, self.reward, self.min_reward = embedder, reward, min_reward
+        self.base_answers, self.min_gain = base_answers, min_gain
         self.safety, self.language = safety, language
         self.preferences, self.samples, self.total = preferences, samples, total
-        self._check_arguments()
+        check_arguments(self)
         self.query = RawCompletion(temperature=temperature, top_p=top_p, max_tokens=query_tokens)
         self.respond = Chat(temperature=0.0, max_tokens=response_tokens)
+        if base_answers:
+            self.respond_base = Chat(temperature=0.0, max_tokens=response_tokens)
         self.resample = Chat(temperature=0.8, max_tokens=response_tokens)  # process_po.ipynb
         self.rate_difficulty = dspy.Predict(RateDifficulty, temperature=0.0, max_tokens=tag_tokens)
         self.rate_quality = dspy.Predict(RateQuality, temperature=0.0, max_tokens=tag_tokens)
@@ -174,9 +170,14 @@ class Magpie(Generator[MagpieRow]):
         self.filters = tuple(self._filters())
 
     def plan(self, pool: Pool[MagpieRow]) -> Iterable[Seed]:
-        """Numbered draws, which all ask the same; or the instructions that the user gave."""
+        """Numbered draws, which all ask the same; or the instructions that the user gave.
+
+        A seed may also be a row of another run (`row.record()`, a line of `rows.jsonl`) of any method whose rows have
+        an instruction: it is answered, if it has no response yet, and tagged, and stays in `parent_ids`.
+        """
         if pool.seeds is not None:
-            return super().plan(pool)
+            seeds = super().plan(pool)
+            return (seed_of_row(seed, i) if is_row(seed) else seed for i, seed in enumerate(seeds))
         draws = itertools.count() if pool.target is not None else range(self.total) if pool.round == 0 else ()
         return ({"draw": draw} for draw in draws)
 
@@ -216,7 +217,7 @@ class Magpie(Generator[MagpieRow]):
                 try:
                     answer = (await self.respond.acall(messages=talk)).text
                 except ParseError as error:
-                    return dspy.Prediction(rows=[], rejected=[unparsable("respond", error, messages=_plain(talk))])
+                    return dspy.Prediction(rows=[], rejected=[unparsable("respond", error, messages=plain(talk))])
                 if not answer:
                     return _lost("respond", "empty", "", talk)
             talk.append(Message(role="assistant", content=answer))
@@ -239,19 +240,14 @@ class Magpie(Generator[MagpieRow]):
     async def _user_slot(self, talk: Sequence[Message]) -> tuple[str, tuple[str, ...]]:
         """The text that ends where the LM expects the user's next words, and the strings that end those."""
         if self.prefix is not None:
-            before, after = self.prefix, self.prefix
+            before, stop = self.prefix, stop_strings(self.prefix)
         else:
-            system = "\n\n".join(text for text in (self.system, self.turn_system if talk else None) if text)
-            head = [{"role": "system", "content": system}] if system else []
-            turns = [*head, *_plain(talk), {"role": "user", "content": SENTINEL}]
-            before, after = split_at_user_turn(await self.query.template(turns))
-            if system.strip() not in before:
-                raise ConfigError(
-                    "The LM's chat template drops system messages: leave out `system`, and pass `turn_system=None`."
-                )
+            domain = self.system if self.domain is None else DOMAINS[self.domain]
+            system = "\n\n".join(text for text in (domain, self.turn_system if talk else None) if text)
+            before, stop = await user_slot(self.query, plain(talk), system, self.family)
         words = () if talk else tuple(self.stop_words)
         newline = ("\n",) if self.early_stopping else ()
-        return before, (*stop_strings(after), *words, *newline)
+        return before, (*stop, *words, *newline)
 
     async def _describe(self, query: str, answer: str) -> tuple[dict[str, Any] | None, list[Rejected]]:
         """Tags, rewards and pair of an exchange as fields of its row (None: there is no row), and what was dropped."""
@@ -268,6 +264,12 @@ class Magpie(Generator[MagpieRow]):
             fields["other_categories"] = tuple(other for other in others if other != fields["category"])
         if self.reward is not None:
             fields["reward"] = await asyncio.to_thread(self.reward, query, answer)
+        if self.base_answers and self.reward is not None:
+            try:
+                fields["base_response"] = await self._base_answer(query)
+            except ParseError as error:
+                return None, [unparsable("respond_base", error, **content)]
+            fields["base_reward"] = await asyncio.to_thread(self.reward, query, fields["base_response"])
         if self.safety is not None:
             fields["safety"] = await asyncio.to_thread(self.safety, query, answer)
         if self.language is not None:
@@ -278,6 +280,14 @@ class Magpie(Generator[MagpieRow]):
         if pair is None:
             return None, [*rejected, Rejected(stage="resample", reason="no_preference", content=content)]
         return {**fields, **pair}, rejected
+
+    async def _base_answer(self, query: str) -> str:
+        if same_lm(self.respond, self.respond_base):
+            raise ConfigError(
+                "`base_answers` compares two LMs, and `base` is served by the LM of `generator`: pass "
+                "`lms={'generator': lm, 'base': other}`."
+            )
+        return (await self.respond_base.acall(messages=[Message(role="user", content=query)])).text
 
     async def _pair(
         self, query: str, reward: Callable[[str, str], float]
@@ -290,6 +300,9 @@ class Magpie(Generator[MagpieRow]):
                 answer = (await self.resample.acall(messages=[Message(role="user", content=query)])).text
             except ParseError as error:
                 rejected.append(unparsable("resample", error, instruction=query))
+                continue
+            if not answer:
+                rejected.append(Rejected(stage="resample", reason="empty", content={"instruction": query}))
                 continue
             scored.append((await asyncio.to_thread(reward, query, answer), answer))
         best, worst = max(scored, default=(0.0, "")), min(scored, default=(0.0, ""))
@@ -310,56 +323,18 @@ class Magpie(Generator[MagpieRow]):
             yield Safe()
         if self.reward is not None:
             yield RewardAbove(self.min_reward)
+        if self.base_answers:
+            yield RewardGain(self.min_gain)
         yield ExactDuplicate(("instruction",))
         if self.embedder is not None:
-            yield EmbeddingNovelty("instruction", self.embedder, threshold=0.05)
+            embed = Embedder() if isinstance(self.embedder, str) else self.embedder
+            yield EmbeddingNovelty("instruction", embed, threshold=NEAR)
         else:
-            yield RougeNovelty("instruction", threshold=0.7)
+            yield MinHashNovelty("instruction", threshold=SAME_WORDS)
         if self.tags and self.max_seeking < 1:
             yield SeekingShare(self.max_seeking)
 
-    def _check_arguments(self) -> None:
-        for name in ("turns", "query_tokens", "response_tokens", "tag_tokens", "total"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"`{name}` must be at least 1, got {getattr(self, name)!r}.")
-        if self.temperature < 0 or not 0 < self.top_p <= 1:
-            raise ConfigError(
-                f"`temperature` must be 0 or more and `top_p` in (0, 1], got {self.temperature!r} and {self.top_p!r}."
-            )
-        if not 0 < self.max_seeking <= 1:
-            raise ConfigError(f"`max_seeking` must be in (0, 1], got {self.max_seeking!r}.")
-        if self.prefix is not None and (not self.prefix.strip() or self.turns > 1 or self.system):
-            raise ConfigError(
-                f"`prefix` is the text before one user turn and cannot be empty, got {self.prefix!r} with "
-                f"turns={self.turns!r} and system={self.system!r}: write a system message into the prefix, and use an "
-                "LM that tells its chat template for more turns."
-            )
-        if self.preferences and (self.reward is None or self.turns > 1 or self.samples < 2):
-            raise ConfigError(
-                "`preferences` needs `reward`, one turn and 2 or more `samples`, got "
-                f"reward={self.reward!r}, turns={self.turns!r}, samples={self.samples!r}."
-            )
-
-
-def longest(rows: Iterable[MagpieRow], count: int, seed: int = 42) -> list[MagpieRow]:
-    """The rows with the longest responses, shuffled: the last step of the authors' recipe (`data_filter.ipynb`).
-
-    It rewards verbosity, so compare models trained on it by length-controlled measures.
-
-    Args:
-        rows: Rows of a run.
-        count: Rows kept; the authors keep 300,000.
-        seed: Of the shuffle.
-    """
-    chosen = sorted(rows, key=lambda row: len(row.response), reverse=True)[:count]
-    random.Random(seed).shuffle(chosen)
-    return chosen
-
-
-def _plain(talk: Sequence[Message]) -> list[dict[str, str]]:
-    return [{"role": message.role, "content": message.content} for message in talk]
-
 
 def _lost(stage: str, reason: str, text: str, talk: Sequence[Message]) -> dspy.Prediction:
-    content = {"reply": text, "messages": _plain(talk)}
+    content = {"reply": text, "messages": plain(talk)}
     return dspy.Prediction(rows=[], rejected=[Rejected(stage=stage, reason=reason, content=content)])

@@ -1,68 +1,16 @@
-"""What Magpie does to sampled queries without an LM: find the user turn, sanitize, keep or drop."""
+"""What Magpie does to sampled queries without an LM: sanitize them, and tell those that a user would not send."""
 
 import re
-from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from dataclasses import dataclass
 
-from synthwright.errors import ConfigError
 from synthwright.filters import Filter, SpecialTokens
 from synthwright.filters.duplicates import rouge_tokens
-from synthwright.signatures.magpie import Difficulty, MagpieRow, Quality
+from synthwright.signatures.magpie import MagpieRow
 from synthwright.signatures.rows import Message
 
-__all__ = [
-    "SENTINEL",
-    "LevelAtLeast",
-    "RewardAbove",
-    "Safe",
-    "SeekingShare",
-    "UsableQuery",
-    "sanitize",
-    "split_at_user_turn",
-    "stop_strings",
-    "without_thinking",
-]
+__all__ = ["UsableQuery", "sanitize"]
 
-SENTINEL = "SYNTHWRIGHT-USER-TURN"
-"""Stands for the user's words while a chat template is rendered; templates leave plain ASCII as it is."""
-
-_BOS = re.compile(r"\A\s*(?:<s>|<bos>|<\|(?:begin_of_text|startoftext|endoftext)\|>|<｜begin▁of▁sentence｜>)")
-_MARKER = re.compile(r"<(?!/?think)[^<>\s]{2,40}>|\[/?[A-Z_]{2,20}\]")
 _THINK = re.compile(r"</?think(?:ing)?>")
-
-
-def split_at_user_turn(rendered: str) -> tuple[str, str]:
-    """The text before and after the user's words in a rendered chat template that holds `SENTINEL` as those words.
-
-    Raises:
-        ConfigError: The template drops or repeats the user's words, or marks no user turn, as with a base model.
-    """
-    count = rendered.count(SENTINEL)
-    if count != 1:
-        raise ConfigError(
-            f"The LM's chat template shows the user's words {count} times, Magpie needs them once: {rendered[:300]!r}. "
-            "Give the text that stands before a user turn yourself, as `prefix`."
-        )
-    before, _, after = rendered.partition(SENTINEL)
-    if not _BOS.sub("", before).strip():
-        raise ConfigError(
-            f"The LM's chat template has nothing that opens a user turn ({rendered[:300]!r}), as with a base model. "
-            "Magpie reads queries out of an aligned (instruction-tuned) LM: use one, or give its header as `prefix`."
-        )
-    return before, after
-
-
-def stop_strings(template: str) -> tuple[str, ...]:
-    """The special tokens in a piece of chat template, or its first line if it has none (`ASSISTANT:`)."""
-    found = tuple(dict.fromkeys(_MARKER.findall(template)))
-    return found or tuple(template.strip().splitlines()[:1])
-
-
-def without_thinking(text: str) -> str:
-    """An answer without the thinking before it; empty if the thinking never ended."""
-    answer = text.rpartition("</think>")[2].strip()
-    return "" if answer.startswith("<think>") else answer
-
 
 _LABELS = (
     "user(?: query| question| message)?|human|query|request|question|q|instructions?|prompt|task|problem|exercise"
@@ -158,84 +106,3 @@ class UsableQuery(Filter):
 def _runs(text: str) -> set[tuple[str, ...]]:
     words = rouge_tokens(text)
     return {tuple(words[i : i + 4]) for i in range(len(words) - 3)}
-
-
-_LEVELS = {"difficulty": get_args(Difficulty), "quality": get_args(Quality)}
-
-
-@dataclass(frozen=True)
-class LevelAtLeast(Filter):
-    """Drops rows whose tag lies below a level.
-
-    Args:
-        tag: `quality` or `difficulty`.
-        least: The lowest level kept.
-    """
-
-    tag: Literal["quality", "difficulty"]
-    least: str
-
-    def __post_init__(self) -> None:
-        if self.least not in _LEVELS[self.tag]:
-            levels = ", ".join(map(repr, _LEVELS[self.tag]))
-            raise ConfigError(f"`min_{self.tag}` must be one of {levels} or None, got {self.least!r}.")
-
-    @property
-    def name(self) -> str:
-        return f"min_{self.tag}"
-
-    def check(self, row: MagpieRow) -> str | None:
-        levels, level = _LEVELS[self.tag], getattr(row, self.tag)
-        if level is None:
-            return "untagged"
-        return level.replace(" ", "_") if levels.index(level) < levels.index(self.least) else None
-
-
-@dataclass(frozen=True)
-class Safe(Filter):
-    """Drops rows that the `safety` callable called anything but `safe`."""
-
-    def check(self, row: MagpieRow) -> str | None:
-        return None if row.safety == "safe" else f"unsafe: {row.safety}"
-
-
-@dataclass(frozen=True)
-class RewardAbove(Filter):
-    """Drops rows whose reward is not above a threshold, in the units of the reward model."""
-
-    threshold: float = -10.0
-
-    @property
-    def name(self) -> str:
-        return "min_reward"
-
-    def check(self, row: MagpieRow) -> str | None:
-        if row.reward is None:
-            return "no_reward"
-        return None if row.reward > self.threshold else f"low_reward: {row.reward:.2f}"
-
-
-@dataclass
-class SeekingShare(Filter):
-    """Drops rows that seek information or advice where they would exceed their share of the dataset.
-
-    Raw Magpie data holds too many of them; the authors cap them in their preference set.
-
-    Args:
-        most: Largest share, in (0, 1].
-    """
-
-    most: float
-    _rows: int = field(default=0, init=False, repr=False)
-    _seeking: int = field(default=0, init=False, repr=False)
-
-    def _seeks(self, row: MagpieRow) -> bool:
-        return row.category in ("information seeking", "advice seeking")
-
-    def check(self, row: MagpieRow) -> str | None:
-        allowed = max(1.0, self.most * (self._rows + 1))
-        return f"too_many: {row.category}" if self._seeks(row) and self._seeking + 1 > allowed else None
-
-    def add(self, row: Any) -> None:
-        self._rows += 1
-        self._seeking += self._seeks(row)

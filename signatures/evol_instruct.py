@@ -143,6 +143,7 @@ class EvolvedRow(InstructionRow):
         judged: True if the judge compared it with its parent and found it to be more; False if there was no judge or
             its reply could not be read.
         difficulty: The judge's rating from 1 to 10, or None if it was not asked for or could not be read.
+        parent_difficulty: The same of the parent, which for the first round is the root.
     """
 
     operator: Operator
@@ -151,3 +152,4 @@ class EvolvedRow(InstructionRow):
     parent: str
     judged: bool
     difficulty: int | None = None
+    parent_difficulty: int | None = None

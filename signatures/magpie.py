@@ -12,6 +12,7 @@ import dspy
 from synthwright.signatures.rows import InstructionRow, Message, Preference
 
 __all__ = [
+    "DOMAINS",
     "MULTI_ROUND",
     "Category",
     "ClassifyQuery",
@@ -45,6 +46,23 @@ MULTI_ROUND = (
 )
 """System message of the follow-up user turns. It stands before the conversation while a user turn is sampled, and is
 absent when that turn is answered (the authors' `exp/gen_mt.py`); the words are ours."""
+
+DOMAINS: dict[str, str] = {
+    "math": (
+        "You are a mathematics tutor. Users bring you problems from every part of mathematics, from school to "
+        "university, and you work through them step by step until the result is found."
+    ),
+    "code": (
+        "You are a programming mentor. Users bring you programs to write, to explain, to test and to repair, in any "
+        "language, and you answer with working code and the reasons behind it."
+    ),
+    "translation": (
+        "You are a translator. Users bring you texts of all kinds and name the language they want, and you translate "
+        "them faithfully, keeping tone and context."
+    ),
+}
+"""System messages that steer sampled queries into a domain. The authors have some for these three in
+`configs/model_configs.json`; the words are ours."""
 
 
 class RateDifficulty(dspy.Signature):
@@ -103,6 +121,8 @@ class MagpieRow(InstructionRow):
         safety: What the `safety` callable said of the first exchange.
         language: What the `language` callable said of the first query.
         reward: What the `reward` callable gave the first exchange.
+        base_response: Answer of the base model to the first query.
+        base_reward: What the `reward` callable gave that answer.
         chosen: The best of the resampled answers.
         rejected: The worst of them.
         chosen_reward: Reward of `chosen`.
@@ -124,6 +144,8 @@ class MagpieRow(InstructionRow):
     safety: str | None = None
     language: str | None = None
     reward: float | None = None
+    base_response: str | None = None
+    base_reward: float | None = None
     chosen: str | None = None
     rejected: str | None = None
     chosen_reward: float | None = None

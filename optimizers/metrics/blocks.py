@@ -1,11 +1,11 @@
-"""Blocks that metrics share: words, overlap, distinctness, bounds."""
+"""Blocks that metrics share: words, overlap, distinctness, agreement with labels, bounds."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 from synthwright.filters.duplicates import rouge_l, rouge_tokens
 
-__all__ = ["STOP_WORDS", "capped", "content_words", "distinct", "overlap", "words"]
+__all__ = ["STOP_WORDS", "balanced_accuracy", "capped", "content_words", "distinct", "overlap", "words"]
 
 _WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)?")
 
@@ -38,6 +38,27 @@ def distinct(texts: Sequence[str]) -> float:
     tokens = [rouge_tokens(text) for text in texts]
     pairs = [rouge_l(a, b) for i, a in enumerate(tokens) for b in tokens[:i]]
     return 1 - sum(pairs) / len(pairs) if pairs else 1.0
+
+
+def balanced_accuracy(labels: Sequence[Hashable], verdicts: Sequence[Hashable]) -> float:
+    """Mean over the labels that occur of the share of their cases that got them as verdict, in [0, 1].
+
+    Constant verdicts earn one over the number of labels, however the labels are distributed.
+
+    Args:
+        labels: What is right, one for each case.
+        verdicts: What was said; one that could not be read is wrong, such as None.
+
+    Returns:
+        The mean recall; 0 if there are no cases.
+
+    Raises:
+        ValueError: There are not as many verdicts as labels.
+    """
+    right: dict[Hashable, list[bool]] = {}
+    for label, verdict in zip(labels, verdicts, strict=True):
+        right.setdefault(label, []).append(verdict == label)
+    return sum(sum(cases) / len(cases) for cases in right.values()) / len(right) if right else 0.0
 
 
 def capped(score: float) -> float:

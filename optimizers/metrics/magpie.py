@@ -5,16 +5,26 @@ category that a careful person gave its query.
 """
 
 from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import get_args
 
 import dspy
 
-from synthwright.optimizers.metrics.blocks import capped, content_words, distinct, overlap
+from synthwright.optimizers.metrics.blocks import balanced_accuracy, capped, content_words, distinct, overlap
 from synthwright.programs.magpie_queries import UsableQuery
 from synthwright.runs.demonstrations import shipped
 from synthwright.signatures.magpie import Difficulty, MagpieRow, Quality
 
-__all__ = ["HELD_OUT", "METRIC", "exact_tags", "tag_agreement", "usable_queries"]
+__all__ = [
+    "HELD_OUT",
+    "METRIC",
+    "exact_tags",
+    "on_domain",
+    "tag_accuracy",
+    "tag_agreement",
+    "usable_queries",
+    "weighted_kappa",
+]
 
 WEIGHTS = {"difficulty": 0.3, "quality": 0.3, "category": 0.25, "notes": 0.15}
 """Shares of the score. The levels decide what filters drop; the notes keep a tagger from guessing without reading."""
@@ -66,6 +76,60 @@ def usable_queries(example, pred, trace=None, pred_name=None, pred_trace=None) -
     made = len(pred.rows) + len(pred.rejected)
     score = len(good) / made * distinct(good) if made else 0.0
     return dspy.Prediction(score=capped(score), feedback="\n".join(problems[:6]) or "All queries are usable.")
+
+
+def on_domain(example, pred, trace=None, pred_name=None, pred_trace=None) -> dspy.Prediction:
+    """Share of draws that are usable, of `example.category` and of average quality or better, times their distinctness.
+
+    For choosing the system message of a domain.
+    """
+    test, good, problems = UsableQuery(), [], [f"{r.stage}: {r.reason}" for r in pred.rejected]
+    for row in pred.rows:
+        if problem := test.check(row):
+            problems.append(problem)
+        elif row.category != example.category:
+            problems.append(f"{row.category!r} instead of {example.category!r}: {row.instruction[:80]!r}")
+        elif row.quality in ("very poor", "poor"):
+            problems.append(f"of {row.quality} quality: {row.instruction[:80]!r}")
+        else:
+            good.append(row.instruction)
+    made = len(pred.rows) + len(pred.rejected)
+    score = len(good) / made * distinct(good) if made else 0.0
+    return dspy.Prediction(score=capped(score), feedback="\n".join(problems[:6]) or "All queries are on the domain.")
+
+
+def tag_accuracy(expected: Sequence[Mapping[str, str]], rows: Iterable[MagpieRow | None]) -> dict[str, float]:
+    """Balanced accuracy of each tag on a labelled set: 0.2 is what a tagger earns that always says the same level.
+
+    Args:
+        expected: Labels of each query: `difficulty`, `quality`, `category`.
+        rows: The row of each query, None for one that was lost, which is wrong.
+    """
+    tagged = list(rows)
+    return {
+        tag: balanced_accuracy([labels[tag] for labels in expected], [getattr(row, tag, None) for row in tagged])
+        for tag in ("difficulty", "quality", "category")
+    }
+
+
+def weighted_kappa(labels: Sequence[str], verdicts: Sequence[str], levels: Sequence[str]) -> float:
+    """Cohen's kappa of two raters on ordered levels, with quadratic weights.
+
+    Source: Cohen, 1968.
+
+    Args:
+        labels: Levels by one rater.
+        verdicts: Levels by the other, as many.
+        levels: All levels in order.
+
+    Returns:
+        1 for agreement, about 0 for chance, below for less; 1 as well if both always say the same one level.
+    """
+    place = {level: index for index, level in enumerate(levels)}
+    ours, theirs = [place[label] for label in labels], [place[verdict] for verdict in verdicts]
+    observed = sum((a - b) ** 2 for a, b in zip(ours, theirs, strict=True)) / max(1, len(ours))
+    chance = sum((a - b) ** 2 for a in ours for b in theirs) / max(1, len(ours) * len(theirs))
+    return 1 - observed / chance if chance else 1.0
 
 
 def _judged(row: MagpieRow, expected: dict[str, str]) -> tuple[dict[str, float], list[str]]:

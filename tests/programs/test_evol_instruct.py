@@ -120,6 +120,15 @@ def test_difficulty_is_rated_only_on_request(tmp_path):
     assert garbled.rows[0].difficulty is None
 
 
+def test_the_rating_of_the_parent_stands_beside_that_of_the_child(tmp_path):
+    ratings = iter([3, 5, 7])
+    run, lm = run_of(
+        tmp_path, rate_difficulty=True, rounds=2, answers={"rate": lambda _: {"difficulty": next(ratings)}}
+    )
+    assert [(row.parent_difficulty, row.difficulty) for row in run] == [(3, 5), (5, 7)]
+    assert next(call["instruction"] for call in lm.calls if call.predictor == "rate") == ROOT
+
+
 def test_without_answers_and_judge_a_round_is_one_call_for_tuning(tmp_path):
     run, lm = run_of(tmp_path, answer=False, judge=False)
     assert called(lm) == ["add_constraints"]
@@ -285,6 +294,25 @@ def test_a_switch_to_another_script_is_rejected(tmp_path):
     assert reject_of(tmp_path, "Опишите прогулку по ночному лесу?") == "language_switch"
 
 
+def test_a_switch_to_another_language_of_the_same_script_is_rejected(tmp_path):
+    parent = "Explain how a city can keep its streets cool in summer."
+    french = "Expliquez comment une ville peut garder ses rues fraîches pendant les étés très chauds."
+    assert reject_of(tmp_path, french, parent=parent) == "language_switch"
+    english = "Explain which trees keep the streets of a city cool in summer, and how much water they need."
+    assert reject_of(tmp_path / "same", english, parent=parent) is None
+
+
+def test_breadth_in_the_same_language_is_no_switch(tmp_path):
+    parent = "Explain how a city can keep its streets cool in summer."
+    text = "Compare three ways of storing rain water below public squares and their yearly costs."
+    assert reject_of(tmp_path, text, parent=parent, operator="broaden") is None
+
+
+def test_a_text_of_line_breaks_is_rejected(tmp_path):
+    text = "Describe a walk through a forest." + "\n" * 30 + "Name a tree."
+    assert reject_of(tmp_path, text) == "mostly_blank"
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -421,6 +449,30 @@ def test_an_input_is_put_below_its_instruction_and_no_white_space_trails():
 def test_a_seed_without_an_instruction_or_with_other_fields_is_refused(seed):
     with pytest.raises(ConfigError, match=r"Seed 0 is .* has an `instruction`"):
         plan(EvolInstruct(), seeds=[seed])
+
+
+def test_rows_of_another_run_are_seeds_as_they_are_and_stay_in_the_lineage(tmp_path):
+    made = {"id": "a1", "provenance": None, "instruction": "Sort these. ", "input": "3, 1", "output": "1, 3"}
+    grown = {"id": "b2", "provenance": None, "instruction": ROOT, "response": "Yes.", "root_id": "r7", "round": 3}
+    assert plan(EvolInstruct(), seeds=[made, grown]) == [
+        {"instruction": "Sort these.\n3, 1", "draw": 0, "parent_ids": ["a1"]},
+        {"instruction": ROOT, "draw": 0, "parent_ids": ["r7", "b2"]},
+    ]
+    run, _ = run_of(tmp_path, seeds=[grown])
+    assert run.rows[0].parent_ids == ("r7", "b2") and run.rows[0].parent == ROOT
+
+
+def test_a_row_without_an_instruction_is_refused():
+    with pytest.raises(ConfigError, match="Seed 0 is a row without an `instruction`; it has id, provenance, riddle"):
+        plan(EvolInstruct(), seeds=[{"id": "a1", "provenance": None, "riddle": "?"}])
+
+
+def test_rows_are_exported_as_conversations_and_without_answers_as_prompts(tmp_path):
+    (row,) = run_of(tmp_path / "with")[0].rows
+    assert [m.content for m in row.to_messages() or []] == [row.instruction, row.response]
+    (bare,) = run_of(tmp_path / "without", answer=False)[0].rows
+    assert bare.to_messages() is None and [m.content for m in bare.to_prompt() or []] == [bare.instruction]
+    assert row.to_preference() is None
 
 
 def test_a_second_pass_draws_other_operators_and_makes_other_rows(tmp_path):

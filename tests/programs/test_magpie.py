@@ -8,15 +8,11 @@ import pytest
 import synthwright as sw
 from synthwright.errors import ConfigError
 from synthwright.filters import as_filter
-from synthwright.programs.magpie import Magpie, longest
-from synthwright.programs.magpie_queries import (
-    SENTINEL,
-    UsableQuery,
-    sanitize,
-    split_at_user_turn,
-    stop_strings,
-    without_thinking,
-)
+from synthwright.programs.blocks.chat import without_thinking
+from synthwright.programs.evol_instruct import EvolInstruct
+from synthwright.programs.magpie import Magpie
+from synthwright.programs.magpie_queries import UsableQuery, sanitize
+from synthwright.programs.magpie_templates import SENTINEL, split_at_user_turn, stop_strings
 from synthwright.signatures.magpie import MULTI_ROUND, MagpieRow
 from synthwright.signatures.rows import Message
 from synthwright.testing import Reply, ScriptedLM
@@ -424,7 +420,7 @@ def test_exact_and_near_copies_are_dropped_and_the_first_row_has_no_neighbour(tm
         n=4,
         query=[QUERY, QUERY.upper(), "How do I keep my basil alive in the winter?", "Who wrote Emma?"],
     )
-    assert lost(run) == {("exact_duplicate", "duplicate"): 1, ("rouge_novelty", "not_novel"): 1}
+    assert lost(run) == {("exact_duplicate", "duplicate"): 1, ("min_hash_novelty", "near_duplicate"): 1}
     assert [row.instruction for row in run] == [QUERY, "Who wrote Emma?"]
 
 
@@ -436,7 +432,15 @@ def test_with_an_embedder_near_copies_are_neighbours_in_its_space(tmp_path):
     queries = ["How is bread made?", "Tell me the steps of baking bread.", "Who wrote Emma?"]
     run, _ = run_of(tmp_path, Magpie(tags=False, embedder=embed), n=3, query=queries)
     assert lost(run) == {("embedding_novelty", "near_duplicate"): 1}
-    assert "rouge_novelty" not in names(Magpie(embedder=embed))
+    assert "min_hash_novelty" not in names(Magpie(embedder=embed))
+
+
+def test_without_an_embedder_the_funnel_says_that_words_were_compared():
+    assert "min_hash_novelty" in names(Magpie()) and "embedding_novelty" in names(Magpie(embedder="embedded"))
+    (words,) = (f for f in Magpie().filters if as_filter(f).name == "min_hash_novelty")
+    assert repr(words).startswith("MinHashNovelty(field_name='instruction', threshold=0.8")
+    (meaning,) = (f for f in Magpie(embedder="embedded").filters if as_filter(f).name == "embedding_novelty")
+    assert "Embedder(threads=1), threshold=0.05, metric='squared_l2'" in repr(meaning)
 
 
 def word_count(instruction, response):
@@ -492,6 +496,70 @@ def test_seeking_queries_are_capped_at_their_share(tmp_path):
     assert lost(run) == {("seeking_share", "too_many"): 3}
 
 
+# The base model
+
+
+def length_of_answer(instruction, response):
+    return float(len(response))
+
+
+def test_the_gain_over_a_base_model_is_stored_and_must_be_above_the_threshold(tmp_path):
+    generator = scripted(query=["What is rye?", QUERY], respond=["A grain of the north.", "Water."])
+    base = ScriptedLM({"respond_base": "Grain, water."}, model="base")
+    magpie = Magpie(tags=False, reward=length_of_answer, base_answers=True)
+    lms = {"generator": generator, "base": base}
+    run = sw.generate(magpie, seeds=[{"draw": 0}, {"draw": 1}], out=tmp_path, lms=lms)
+    (row,) = run.rows
+    assert (row.base_response, row.base_reward, row.reward) == ("Grain, water.", 13.0, 21.0)
+    assert lost(run) == {("min_gain", "low_gain"): 1}
+    assert base.calls[0].messages == [{"role": "user", "content": "What is rye?"}] and base.calls[0].temperature == 0
+
+
+def test_one_lm_cannot_be_better_than_itself(tmp_path):
+    with pytest.raises(ConfigError, match="`base` is served by the LM of `generator`"):
+        run_of(tmp_path, Magpie(tags=False, reward=length_of_answer, base_answers=True), respond_base="Grain.")
+
+
+def test_a_base_answer_that_is_cut_drops_the_row(tmp_path):
+    magpie = Magpie(tags=False, reward=length_of_answer, base_answers=True)
+    lms = {"generator": scripted(), "base": ScriptedLM({"*": Reply("Wat", "length")}, model="base")}
+    run = sw.generate(magpie, seeds=[{"draw": 0}], out=tmp_path, lms=lms)
+    assert lost(run) == {("respond_base", "truncated"): 1}
+
+
+# Rows of another run
+
+
+def test_rows_of_another_run_are_seeds_as_they_are_and_stay_in_the_lineage(tmp_path):
+    evolved = row_of("Name a tree.", "An oak.").record()
+    made = {"id": "a1", "provenance": None, "instruction": "Sort these.", "input": "3, 1", "output": "1, 3"}
+    bare = {"id": "b2", "provenance": None, "instruction": "Name a river.", "response": " ", "root_id": "r7"}
+    run, lm = run_of(tmp_path, Magpie(), seeds=[evolved, made, bare])
+    assert [(row.instruction, row.response) for row in run] == [
+        ("Name a tree.", "An oak."),
+        ("Sort these.\n3, 1", "1, 3"),
+        ("Name a river.", ANSWER),
+    ]
+    assert [row.parent_ids for row in run] == [(evolved["id"],), ("a1",), ("r7", "b2")]
+    assert len(calls_of(lm, "respond")) == 1 and all(row.quality == "good" for row in run)
+
+
+def test_a_row_without_an_instruction_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="Seed 0 is a row without an `instruction`; it has id, provenance, riddle"):
+        run_of(tmp_path, Magpie(), seeds=[{"id": "a1", "provenance": None, "riddle": "?"}])
+
+
+def test_a_chain_of_three_methods_keeps_its_lineage(tmp_path):
+    task = {"id": "task1", "provenance": None, "instruction": "Describe a cat.", "input": "", "output": "Furry."}
+    lm = ScriptedLM({"deepen": {"evolved_instruction": "Describe a cat that hunts at night, and say why it does."}})
+    evolve = EvolInstruct(operators=("deepen",), rounds=1, judge=False, answer=False)
+    evolved = sw.generate(evolve, seeds=[task], out=tmp_path / "evolved", lms=lm)
+    run, _ = run_of(tmp_path / "tagged", Magpie(), seeds=evolved.records())
+    (parent,), (row,) = evolved.rows, run.rows
+    assert parent.parent_ids == ("task1",) and row.parent_ids == (parent.root_id, parent.id)
+    assert (row.instruction, row.response, row.quality) == (parent.instruction, ANSWER, "good")
+
+
 # Preference pairs
 
 
@@ -507,17 +575,31 @@ def test_the_best_and_the_worst_of_five_resampled_answers_make_a_pair(tmp_path):
     assert lost(run) == {("resample", "truncated"): 1}
 
 
+def test_an_empty_resample_is_not_the_worst_answer_but_a_reject(tmp_path):
+    magpie = Magpie(tags=False, reward=word_count, preferences=True, samples=3)
+    run, _ = run_of(tmp_path, magpie, resample=["a b", "<think>hm", "a"])
+    assert (run.rows[0].chosen, run.rows[0].rejected) == ("a b", "a")
+    assert lost(run) == {("resample", "empty"): 1}
+
+
+def test_a_pair_is_exported_with_its_margin_and_a_row_without_one_is_not():
+    pair = {"chosen": "a b", "chosen_reward": 2.0, "rejected": "a", "rejected_reward": 0.5}
+    found = row_of(QUERY, ANSWER, **pair).to_preference()
+    assert found is not None and found.margin == 1.5
+    assert [part[0].content for part in (found.prompt, found.chosen, found.rejected)] == [QUERY, "a b", "a"]
+    assert row_of(QUERY, ANSWER).to_preference() is None
+
+
+def test_a_conversation_is_exported_whole_and_its_prompt_ends_before_the_last_answer():
+    row = row_of(QUERY, ANSWER, "And basil?", "The same.")
+    assert [m.content for m in row.to_messages() or []] == [QUERY, ANSWER, "And basil?", "The same."]
+    assert [m.content for m in row.to_prompt() or []] == [QUERY, ANSWER, "And basil?"]
+
+
 def test_answers_of_equal_reward_make_no_pair(tmp_path):
     magpie = Magpie(tags=False, reward=word_count, preferences=True, samples=2)
     run, _ = run_of(tmp_path, magpie, resample="always the same")
     assert lost(run) == {("resample", "no_preference"): 1}
-
-
-def test_the_longest_responses_are_kept_and_shuffled_the_same_way_each_time():
-    rows = [row_of(f"Question {i}?", "word " * i) for i in range(1, 9)]
-    kept = longest(rows, 4)
-    assert sorted(len(row.response.split()) for row in kept) == [5, 6, 7, 8]
-    assert kept == longest(rows, 4) and kept != sorted(kept, key=lambda row: len(row.response))
 
 
 # Arguments, presets, predictors
@@ -536,6 +618,8 @@ def test_the_longest_responses_are_kept_and_shuffled_the_same_way_each_time():
         ({"prefix": "<|user|>", "turns": 2}, "turns=2"),
         ({"prefix": "<|user|>", "system": "Be brief."}, "write a system message into the prefix"),
         ({"preferences": True}, "needs `reward`"),
+        ({"base_answers": True}, "got reward=None"),
+        ({"embedder": "minilm"}, "must be a function, 'embedded' or None, got 'minilm'"),
         ({"preferences": True, "reward": word_count, "turns": 2}, "one turn"),
     ],
 )
@@ -549,7 +633,7 @@ def test_practical_is_the_default_and_faithful_has_the_papers_numbers():
     assert dict(Magpie.presets["practical"]).items() <= defaults.items()
     faithful = Magpie.preset("faithful")
     assert (faithful.query_tokens, faithful.response_tokens, faithful.tag_tokens) == (2048, 4096, 1024)
-    assert names(faithful) == ["ends_with", "min_quality", "exact_duplicate", "rouge_novelty"]
+    assert names(faithful) == ["ends_with", "min_quality", "exact_duplicate", "embedding_novelty"]
     assert Magpie().params()["turn_system"] == MULTI_ROUND
 
 

@@ -1,0 +1,189 @@
+"""Judges on labelled sets: planted errors must show, and a judge that always says the same must earn chance."""
+
+import asyncio
+from collections import Counter
+
+import dspy
+import pytest
+
+from synthwright.errors import ConfigError
+from synthwright.optimizers.metrics.blocks import balanced_accuracy
+from synthwright.optimizers.metrics.evol_instruct_judges import (
+    equality_verdicts,
+    judge_equality,
+    ladders,
+    order_agreement,
+    pairs,
+    rate_ladders,
+)
+from synthwright.optimizers.metrics.magpie import on_domain, tag_accuracy, weighted_kappa
+from synthwright.optimizers.seeds import shipped_seeds
+from synthwright.programs.base import data_path, read_jsonl
+from synthwright.programs.evol_instruct import EvolInstruct
+from synthwright.programs.magpie import Magpie
+from synthwright.runs.demonstrations import shipped
+from synthwright.signatures.magpie import MagpieRow
+from synthwright.signatures.rows import Message, Rejected
+from synthwright.testing import ScriptedLM
+
+# Balanced accuracy
+
+
+def test_balanced_accuracy_is_the_mean_recall_over_the_labels():
+    assert balanced_accuracy([True] * 9 + [False], [True] * 10) == 0.5
+    assert balanced_accuracy([True, True, False], [True, False, False]) == 0.75
+    assert balanced_accuracy("abc", "abc") == 1.0 and balanced_accuracy([], []) == 0.0
+
+
+def test_a_verdict_that_is_none_is_wrong():
+    assert balanced_accuracy([True, False], [None, False]) == 0.5
+
+
+def test_as_many_verdicts_as_labels_are_needed():
+    with pytest.raises(ValueError, match="shorter"):
+        balanced_accuracy([True, False], [True])
+
+
+# The judge of equality
+
+
+def test_the_pairs_are_balanced_at_every_length_and_of_many_kinds():
+    labels = [pair["equal"] for pair in pairs()]
+    assert len(labels) == 40 and labels == [True, False] * 20
+    assert len({pair["kind"] for pair in pairs()}) == 13
+    texts = [pair[name] for pair in pairs() for name in ("first_instruction", "second_instruction")]
+    assert len(set(texts)) == 80
+
+
+def test_pairs_and_ladders_are_no_seeds_and_no_demonstrations():
+    used = {record["instruction"] for record in read_jsonl(data_path("evol_instruct.jsonl"))}
+    used |= {
+        record["inputs"]["instruction"] for record in read_jsonl(data_path("../../optimizers/data/evol_instruct.jsonl"))
+    }
+    for demos in shipped("evol_instruct").values():
+        used |= {text for demo in demos for text in demo.values() if isinstance(text, str)}
+    texts = {pair[name] for pair in pairs() for name in ("first_instruction", "second_instruction")}
+    assert not used & (texts | {text for ladder in ladders().values() for text in ladder})
+
+
+def test_a_right_judge_scores_one_a_constant_one_a_half_and_planted_errors_show_by_kind():
+    labelled = pairs()
+    right = [pair["equal"] for pair in labelled]
+    assert equality_verdicts(labelled, right).balanced_accuracy == 1.0
+    assert equality_verdicts(labelled, [False] * 40).balanced_accuracy == 0.5
+    planted = [verdict if pair["kind"] != "depth" else True for pair, verdict in zip(labelled, right, strict=True)]
+    found = equality_verdicts(labelled, planted)
+    assert found.balanced_accuracy == pytest.approx(0.9) and found.by_kind["depth"] == 0
+    assert {pair["kind"] for pair in found.wrong} == {"depth"} and len(found.wrong) == 4
+
+
+def context(**answers):
+    return dspy.context(lm=ScriptedLM(answers), adapter=dspy.JSONAdapter())
+
+
+def test_the_judge_of_a_generator_is_asked_about_each_pair():
+    known = {pair["second_instruction"]: pair["equal"] for pair in pairs()}
+    with context(**{"*": lambda inputs: {"equal": known[inputs["second_instruction"]]}}):
+        found = asyncio.run(judge_equality(EvolInstruct()))
+    assert found.balanced_accuracy == 1.0 and not found.wrong
+
+
+def test_a_reply_that_is_no_verdict_counts_as_wrong():
+    with context(**{"*": "They look alike."}):
+        found = asyncio.run(judge_equality(EvolInstruct(), pairs()[:2]))
+    assert found.balanced_accuracy == 0.0 and [pair["verdict"] for pair in found.wrong] == [None, None]
+
+
+def test_a_generator_without_judge_or_rating_is_refused():
+    with pytest.raises(ConfigError, match="judge=True"):
+        asyncio.run(judge_equality(EvolInstruct(judge=False)))
+    with pytest.raises(ConfigError, match="rate_difficulty=True"):
+        asyncio.run(rate_ladders(EvolInstruct()))
+
+
+# The rating of difficulty
+
+
+def test_each_ladder_has_four_rungs_that_grow():
+    assert len(ladders()) == 8 and {len(ladder) for ladder in ladders().values()} == {4}
+    for ladder in ladders().values():
+        lengths = [len(text.split()) for text in ladder]
+        assert lengths == sorted(lengths)
+
+
+@pytest.mark.parametrize(
+    ("ratings", "agreement"),
+    [([1, 4, 6, 9], 1.0), ([5, 5, 5, 5], 0.5), ([9, 6, 4, 1], 0.0), ([1, None, 6, 9], 0.75), ([1, 6, 4, 9], 5 / 6)],
+)
+def test_ratings_agree_as_far_as_they_put_harder_above_easier(ratings, agreement):
+    assert order_agreement({"bread": ratings}) == pytest.approx(agreement)
+
+
+def test_the_ladders_are_rated_rung_by_rung():
+    def by_length(inputs):
+        return {"difficulty": min(10, 1 + len(inputs["instruction"]) // 25)}
+
+    with context(**{"*": by_length}):
+        rated = asyncio.run(rate_ladders(EvolInstruct(rate_difficulty=True)))
+    assert set(rated) == set(ladders()) and order_agreement(rated) > 0.9
+
+
+# The taggers of Magpie
+
+
+def tagged(query, **tags):
+    talk = (Message(role="user", content=query), Message(role="assistant", content="So."))
+    return MagpieRow(instruction=query, response="So.", messages=talk, **tags)
+
+
+def labelled():
+    return [example for split in ("train", "test") for example in shipped_seeds(Magpie())[split]]
+
+
+def test_a_right_tagger_scores_one_and_a_constant_one_a_fifth_on_the_levels():
+    expected = [example.expected for example in labelled()]
+    right = [tagged(example.instruction, **example.expected) for example in labelled()]
+    assert tag_accuracy(expected, right) == {"difficulty": 1.0, "quality": 1.0, "category": 1.0}
+    same = [tagged(example.instruction, difficulty="medium", quality="good", category="math") for example in labelled()]
+    found = tag_accuracy(expected, same)
+    assert found["difficulty"] == found["quality"] == pytest.approx(0.2)
+    assert found["category"] == pytest.approx(1 / len({labels["category"] for labels in expected}))
+
+
+def test_errors_planted_in_one_tag_show_in_that_tag_alone_and_lost_rows_in_all():
+    expected = [example.expected for example in labelled()]
+    rows = [tagged(example.instruction, **{**example.expected, "quality": "average"}) for example in labelled()]
+    assert tag_accuracy(expected, rows) == {"difficulty": 1.0, "quality": pytest.approx(0.2), "category": 1.0}
+    found = tag_accuracy(expected, [None] * len(expected))
+    assert set(found.values()) == {0.0}
+
+
+def test_garbled_queries_are_labelled_very_poor_whatever_their_subject():
+    garbled = [example for example in labelled() if example.expected["quality"] == "very poor"]
+    assert Counter(example.expected["difficulty"] for example in garbled)["hard"] >= 2
+
+
+def test_weighted_kappa_knows_agreement_chance_and_distance():
+    levels = ("low", "middle", "high")
+    labels = ["low", "middle", "high"] * 2
+    assert weighted_kappa(labels, labels, levels) == 1.0
+    assert weighted_kappa(labels, ["middle"] * 6, levels) == 0.0
+    near = weighted_kappa(labels, ["middle", "middle", "high"] * 2, levels)
+    far = weighted_kappa(labels, ["high", "middle", "high"] * 2, levels)
+    assert 1 > near > far and weighted_kappa(["low"], ["low"], levels) == 1.0
+
+
+def test_queries_of_the_domain_beat_others_poor_ones_and_copies():
+    example = dspy.Example(category="math")
+
+    def score(*rows, rejected=()):
+        return on_domain(example, dspy.Prediction(rows=list(rows), rejected=list(rejected)))
+
+    maths = [tagged("Solve x + 2 = 5.", category="math", quality="good"), tagged("What is a prime?", category="math")]
+    assert score(*maths).score > 0.9
+    mixed = score(maths[0], tagged("Write a haiku.", category="creative writing"))
+    assert mixed.score == 0.5 and "'creative writing' instead of 'math'" in mixed.feedback
+    poor = score(maths[0], tagged("sum the of", category="math", quality="poor"))
+    assert poor.score == 0.5 and "of poor quality" in poor.feedback
+    assert score(maths[0], maths[0]).score == 0.0 and score().score == 0.0
+    assert score(maths[0], rejected=[Rejected(stage="query", reason="empty")]).score == 0.5
