@@ -121,8 +121,10 @@ def _output(command: list[str], env: dict[str, str], deadline: float) -> str:
 
 
 def _last(text: str) -> str:
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("[notice]")]
-    return lines[-1].strip()[:300] if lines else "it said nothing"
+    """The line that says what went wrong: pip's last error, or else the last line, as of a traceback."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("ERROR: ")]
+    return (errors or lines or ["it said nothing"])[-1][:300]
 
 
 def run_all(arguments: argparse.Namespace) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
@@ -186,6 +188,8 @@ def main() -> None:
     parser.add_argument("--deadline", type=float, default=180, help="seconds that one project may take")
     parser.add_argument("--save", action="store_true", help="write throughput_peers.md and throughput.svg")
     arguments = parser.parse_args()
+    if unknown := set(arguments.only.split(",") if arguments.only else ()) - set(ENTRANTS):
+        parser.error(f"--only: unknown {sorted(unknown)}; there are {sorted(ENTRANTS)}")
     load = os.getloadavg()[1]
     results, failures = run_all(arguments)
     setting = (
@@ -213,7 +217,8 @@ def main() -> None:
 
 NOTE = """Synthwright makes two typed fields a call, filters them and journals every call; the others make one text.
 distilabel's time includes the start of its processes, which every run of it pays. `in flight` and `calls` are what the
-server counted; more calls than rows are probes and repetitions."""
+server counted; more calls than rows are probes and repetitions. On a busy machine the CPU time of a call is the
+steadiest of these figures."""
 
 
 if __name__ == "__main__":
