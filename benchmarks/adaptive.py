@@ -42,9 +42,11 @@ def main() -> None:
             marks: list[tuple[float, int, dict[str, float]]] = []
             started = time.perf_counter()
 
-            def watch(progress: sw.Progress, stub=stub, marks=marks, started=started, calls=calls) -> None:
-                now = time.perf_counter() - started
-                if (not marks and now > 1 + 4 * latency) or (len(marks) == 1 and progress.seeds >= calls - 2 * TAKES):
+            first_mark, last_mark = started + 1 + 4 * latency, calls - 2 * TAKES
+
+            def watch(progress: sw.Progress, stub=stub, marks=marks, first=first_mark, last=last_mark) -> None:
+                now = time.perf_counter()
+                if (not marks and now > first) or (len(marks) == 1 and progress.seeds >= last):
                     marks.append((now, progress.seeds, stub.stats()))
 
             seeds = [{"topic": f"topic {number}"} for number in range(calls)]
