@@ -1,0 +1,111 @@
+"""When an instruction of Instruction Backtranslation is no good, and when a rewritten response is not. All ours.
+
+The paper leaves bad instructions to its judge. These rules cost no call and catch what a judge that sees only the pair
+lets pass. Each check of `CHECKS` takes the instruction and the text, and returns None or what it found.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from types import SimpleNamespace
+
+from synthwright.filters.content import SelfContainment
+from synthwright.filters.words import ngrams, words
+from synthwright.programs.evol_instruct_checks import asks
+
+__all__ = ["CHECKS", "copied_share", "instruction_problem", "new_numbers", "points_at_text"]
+
+MOST_COPIED = 0.8
+"""Share of the instruction's words that stand in the text in the same runs of three, from which it is a copy."""
+
+_THIS_TEXT = re.compile(
+    r"\b(?:the|this|that|my|your) (?:given |provided |following |above |entire |whole )?"
+    r"(?:text|passage|paragraph|article|excerpt|segment|document)\b"
+    r"(?! (?:box|editor|encoding|field|file|format|message|mode|node|object|processing|processor|string|widget)s?\b)",
+    re.I,
+)
+_LISTED = re.compile(r"^\s*(?:\d{1,2}[.)]|[-*•]|(?:instruction|question|request)\s*\d)\s*\S", re.I | re.M)
+_SCAFFOLD = re.compile(
+    r"^\W*(?:(?:the|an?|your|best) )*(?:instruction|request|prompt|question)\W*(?::|is\b)"
+    r"|\[\[ ##|^\W*here (?:is|are)\b|\bpredict the instruction\b"
+    r"|\{(?:instruction|text)\}|<(?:instruction|text)>",
+    re.I,
+)
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_MARKER = re.compile(r"^\s*\(?\d{1,2}[.)]\s", re.M)
+_CONTAINED = SelfContainment("instruction")
+
+
+def instruction_problem(instruction: str, text: str, checks: Iterable[str], max_chars: int | None) -> str | None:
+    """Why an instruction is dropped, as `reason` or `reason: detail`; None if it is kept.
+
+    Args:
+        instruction: What the LM wrote.
+        text: The segment that it was written for.
+        checks: Names of checks, see `CHECKS`.
+        max_chars: Most characters; None for no limit.
+    """
+    if not instruction.strip():
+        return "empty_instruction"
+    if max_chars is not None and len(instruction) > max_chars:
+        return f"long_instruction: {len(instruction)} characters"
+    for name in checks:
+        if (found := CHECKS[name](instruction, text)) is not None:
+            return f"{name}: {found}" if found else name
+    return None
+
+
+def copied_share(instruction: str, text: str) -> float:
+    """Share of the instruction's words that stand in runs of three which the text has too, in [0, 1]."""
+    said, known = words(instruction), words(text)
+    size = min(3, len(said))
+    if not size:
+        return 0.0
+    runs = set(ngrams(known, size))
+    covered: set[int] = set()
+    for start, run in enumerate(ngrams(said, size)):
+        if run in runs:
+            covered.update(range(start, start + size))
+    return len(covered) / len(said)
+
+
+def copied(instruction: str, text: str) -> str | None:
+    """Four fifths of the instruction, or more, are copied from the text."""
+    share = copied_share(instruction, text)
+    return f"{share:.0%} of its words stand in the text in the same order" if share >= MOST_COPIED else None
+
+
+def points_at_text(instruction: str, text: str) -> str | None:
+    """Speaks of a text that whoever answers does not have."""
+    if found := _THIS_TEXT.search(instruction):
+        return repr(found.group())
+    verdict = _CONTAINED.check(SimpleNamespace(instruction=instruction))
+    return None if verdict is None else verdict.partition(": ")[2]
+
+
+def several(instruction: str, text: str) -> str | None:
+    """A list of instructions instead of one."""
+    found = _LISTED.findall(instruction)
+    return f"{len(found)} list items" if len(found) > 1 else None
+
+
+def scaffold(instruction: str, text: str) -> str | None:
+    """Words of the prompt, which leak into data that is trained on."""
+    found = _SCAFFOLD.search(instruction)
+    return repr(found.group()) if found else None
+
+
+def asks_nothing(instruction: str, text: str) -> str | None:
+    """An English statement instead of a request."""
+    return None if asks(instruction) else ""
+
+
+def new_numbers(rewritten: str, sources: str) -> list[str]:
+    """Numbers of a rewritten text, but those of list markers, that its sources do not have: facts that were added."""
+    known = set(_NUMBER.findall(sources))
+    return [number for number in _NUMBER.findall(_MARKER.sub(" ", rewritten)) if number not in known]
+
+
+CHECKS: Mapping[str, Callable[[str, str], str | None]] = {
+    check.__name__: check for check in (copied, points_at_text, several, scaffold, asks_nothing)
+}
+"""Our checks of an instruction by name; each takes the instruction and the text."""
