@@ -49,7 +49,7 @@ class Backtranslation(Generator[BacktranslatedRow]):
             is a worked example of the judge, too.
         shown: Pairs that each predictor shows at most, 0 or more.
         mix_pairs: Begin the dataset with the pairs themselves, as rows of the source `seed`. The paper trains on both.
-        batch: Segments of the first batch if there is a target, 1 or more; each later batch takes as many as all
+        first_batch: Segments of the first batch if there is a target, 1 or more; each later batch takes as many as all
             before. None for all segments at once, as in the paper. Without a target there is one batch anyway.
         iterations: How often each candidate is rated, 0 or more. The paper uses 2; with 0 all candidates are rows.
         samples: Ratings averaged for one score, 1 or more.
@@ -82,7 +82,7 @@ class Backtranslation(Generator[BacktranslatedRow]):
             "pairs": (),
             "shown": 4,
             "mix_pairs": False,
-            "batch": 8,
+            "first_batch": 8,
             "iterations": 2,
             "samples": 2,
             "threshold": 4.5,
@@ -106,7 +106,7 @@ class Backtranslation(Generator[BacktranslatedRow]):
         "faithful": {
             "pairs": None,
             "mix_pairs": True,
-            "batch": None,
+            "first_batch": None,
             "samples": 1,
             "demonstrations": 4,
             "segment_checks": (),
@@ -124,7 +124,7 @@ class Backtranslation(Generator[BacktranslatedRow]):
         pairs: Sequence[Mapping[str, Any]] | str | None = (),
         shown: int = 4,
         mix_pairs: bool = False,
-        batch: int | None = 8,
+        first_batch: int | None = 8,
         iterations: int = 2,
         samples: int = 2,
         threshold: float = 4.5,
@@ -146,13 +146,14 @@ class Backtranslation(Generator[BacktranslatedRow]):
         judge_top_p: float | None = None,
     ) -> None:
         super().__init__()
-        self.corpus, self.shown, self.mix_pairs, self.batch = corpus, shown, mix_pairs, batch
+        self.corpus, self.shown, self.mix_pairs, self.first_batch = corpus, shown, mix_pairs, first_batch
         self.pairs = pairs if pairs is None or isinstance(pairs, str) else tuple(pairs)
         self.iterations, self.samples, self.threshold = iterations, samples, threshold
         self.demonstrations, self.shortest, self.longest = demonstrations, shortest, longest
         self.language, self.segment_checks, self.checks = language, tuple(segment_checks), tuple(checks)
         self.max_instruction_chars, self.rewrite = max_instruction_chars, rewrite
-        self.seed_tag, self.augmented_tag, self.tag_placement = seed_tag, augmented_tag, tag_placement
+        self.seed_tag, self.augmented_tag = seed_tag, augmented_tag
+        self.tag_placement: TagPlacement = tag_placement
         self.tune_judge, self.temperature, self.top_p = tune_judge, temperature, top_p
         self.judge_temperature, self.judge_top_p = judge_temperature, judge_top_p
         self._validate()
@@ -191,8 +192,8 @@ class Backtranslation(Generator[BacktranslatedRow]):
             segments = texts.corpus_segments(self.corpus, split)
         else:
             segments = texts.user_segments(pool.seeds, split)
-        whole = self.batch is None or pool.target is None
-        last = None if whole or self.batch is None else taken + max(self.batch, taken)
+        whole = self.first_batch is None or pool.target is None
+        last = None if whole or self.first_batch is None else taken + max(self.first_batch, taken)
         for number, segment in islice(enumerate(segments), taken, last):
             yield {**segment, "number": number, "iteration": 0}
 
@@ -245,12 +246,16 @@ class Backtranslation(Generator[BacktranslatedRow]):
             demonstrations: Worked examples of the judge beside its own.
             parent_ids: Ids of the rows of another run that the text was taken from.
         """
-        about = {"title": title, "url": url, "licence": licence}
+        about: dict[str, Any] = {"title": title, "url": url, "licence": licence}
         if source == "seed" and instruction is not None:
-            tagged = {"tag": self.seed_tag, "tag_placement": self.tag_placement}
-            return dspy.Prediction(
-                rows=[BacktranslatedRow(instruction=instruction, response=text, source="seed", **tagged)]
+            row = BacktranslatedRow(
+                instruction=instruction,
+                response=text,
+                source="seed",
+                tag=self.seed_tag,
+                tag_placement=self.tag_placement,
             )
+            return dspy.Prediction(rows=[row])
         made: Candidate | Rejected
         if instruction is not None:
             made = Candidate(
@@ -276,7 +281,7 @@ class Backtranslation(Generator[BacktranslatedRow]):
         return _prediction(outcome, [] if number is None else [Passed(number=number)])
 
     async def _written(
-        self, text: str, problem: str, number: int, parent_ids: tuple[str, ...], about: dict[str, str]
+        self, text: str, problem: str, number: int, parent_ids: tuple[str, ...], about: dict[str, Any]
     ) -> Candidate | Rejected:
         content = {"text": text, **about}
         problem = (
@@ -297,7 +302,8 @@ class Backtranslation(Generator[BacktranslatedRow]):
             instruction = (await self.write.acall(text=neutralise(text))).instruction.strip()
         except ParseError as error:
             return unparsable("write", error, **content)
-        if failure := rules.instruction_problem(instruction, text, self.checks, self.max_instruction_chars):
+        shown = [str(demo.get("instruction", "")) for demo in self.all_predictors()["write"].demos]
+        if failure := rules.instruction_problem(instruction, text, self.checks, self.max_instruction_chars, shown):
             return _rejected("write", failure, {**content, "instruction": instruction})
         return Candidate(text=text, instruction=instruction, number=number, parent_ids=parent_ids, **about)
 
@@ -387,7 +393,7 @@ class Backtranslation(Generator[BacktranslatedRow]):
             raise ConfigError("`tune_judge` needs a judge: set `iterations` to 1 or more.")
         bounds = {
             "shown": (0, None),
-            "batch": (1, None),
+            "first_batch": (1, None),
             "iterations": (0, None),
             "samples": (1, None),
             "threshold": (1, 5),

@@ -9,13 +9,17 @@ from collections.abc import Callable, Iterable, Mapping
 from types import SimpleNamespace
 
 from synthwright.filters.content import SelfContainment
+from synthwright.filters.duplicates import rouge_l, rouge_tokens
 from synthwright.filters.words import ngrams, words
-from synthwright.programs.evol_instruct_checks import asks
+from synthwright.programs.evol_instruct_checks import asks, content_words
 
 __all__ = ["CHECKS", "copied_share", "instruction_problem", "new_numbers", "points_at_text"]
 
 MOST_COPIED = 0.8
 """Share of the instruction's words that stand in the text in the same runs of three, from which it is a copy."""
+
+LIKE_AN_EXAMPLE = 0.7
+"""ROUGE-L with a worked example from which an instruction is a copy of it, as in Self-Instruct's novelty."""
 
 _THIS_TEXT = re.compile(
     r"\b(?:the|this|that|my|your) (?:given |provided |following |above |entire |whole )?"
@@ -35,7 +39,9 @@ _MARKER = re.compile(r"^\s*\(?\d{1,2}[.)]\s", re.M)
 _CONTAINED = SelfContainment("instruction")
 
 
-def instruction_problem(instruction: str, text: str, checks: Iterable[str], max_chars: int | None) -> str | None:
+def instruction_problem(
+    instruction: str, text: str, checks: Iterable[str], max_chars: int | None, shown: Iterable[str] = ()
+) -> str | None:
     """Why an instruction is dropped, as `reason` or `reason: detail`; None if it is kept.
 
     Args:
@@ -43,11 +49,15 @@ def instruction_problem(instruction: str, text: str, checks: Iterable[str], max_
         text: The segment that it was written for.
         checks: Names of checks, see `CHECKS`.
         max_chars: Most characters; None for no limit.
+        shown: Instructions of the worked examples in the prompt, which weak LMs like to hand in as their own.
     """
     if not instruction.strip():
         return "empty_instruction"
     if max_chars is not None and len(instruction) > max_chars:
         return f"long_instruction: {len(instruction)} characters"
+    checks = tuple(checks)
+    if "copied_example" in checks and (found := _nearest(instruction, shown)):
+        return f"copied_example: {found!r}"
     for name in checks:
         if (found := CHECKS[name](instruction, text)) is not None:
             return f"{name}: {found}" if found else name
@@ -66,6 +76,11 @@ def copied_share(instruction: str, text: str) -> float:
         if run in runs:
             covered.update(range(start, start + size))
     return len(covered) / len(said)
+
+
+def copied_example(instruction: str, text: str) -> str | None:
+    """Nearly a worked example of the prompt; `instruction_problem` looks for it, since it knows the examples."""
+    return None
 
 
 def copied(instruction: str, text: str) -> str | None:
@@ -99,6 +114,12 @@ def asks_nothing(instruction: str, text: str) -> str | None:
     return None if asks(instruction) else ""
 
 
+def about_something_else(instruction: str, text: str) -> str | None:
+    """No word of the instruction, but the most usual ones, begins like a word of the text."""
+    named, known = content_words(instruction), {word[:4] for word in content_words(text)}
+    return ", ".join(sorted(named)[:5]) if named and not any(word[:4] in known for word in named) else None
+
+
 def new_numbers(rewritten: str, sources: str) -> list[str]:
     """Numbers of a rewritten text, but those of list markers, that its sources do not have: facts that were added."""
     known = set(_NUMBER.findall(sources))
@@ -106,6 +127,12 @@ def new_numbers(rewritten: str, sources: str) -> list[str]:
 
 
 CHECKS: Mapping[str, Callable[[str, str], str | None]] = {
-    check.__name__: check for check in (copied, points_at_text, several, scaffold, asks_nothing)
+    check.__name__: check
+    for check in (copied_example, copied, points_at_text, several, scaffold, asks_nothing, about_something_else)
 }
 """Our checks of an instruction by name; each takes the instruction and the text."""
+
+
+def _nearest(instruction: str, shown: Iterable[str]) -> str | None:
+    said = rouge_tokens(instruction)
+    return next((each for each in shown if rouge_l(said, rouge_tokens(each)) >= LIKE_AN_EXAMPLE), None)

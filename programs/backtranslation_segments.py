@@ -40,7 +40,7 @@ _PERSONAL = {
 _TO_THE_MODEL = re.compile(
     r"\b(?:ignore|disregard|forget) (?:all |any |the |your |these |everything )*"
     r"(?:previous|prior|above|earlier|preceding)? ?(?:instructions?|prompts?|rules|rubric)\b"
-    r"|\b(?:rate|score|grade|mark) (?:this|it|the (?:text|response|answer|pair)) (?:as |with |at )?(?:an? )?(?:5|five)\b"
+    r"|\b(?:rate|score|grade|mark) (?:this|it|the (?:text|response|answer|pair)) (?:as |with |at |an? )*(?:5|five)\b"
     r"|\b(?:score|rating)\s*[:=]\s*5\b|\byou are (?:now )?an? (?:AI|assistant|grader|judge|language model)\b",
     re.I,
 )
