@@ -34,6 +34,8 @@ _SCAFFOLD = re.compile(
     r"|\{(?:instruction|text)\}|<(?:instruction|text)>",
     re.I,
 )
+_NEVER_LAST = frozenset("a an and are as at but by for from is my of or that the their this to which with your".split())
+_DENSE = re.compile("[\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")  # scripts without spaces
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _MARKER = re.compile(r"^\s*\(?\d{1,2}[.)]\s", re.M)
 _CONTAINED = SelfContainment("instruction")
@@ -114,6 +116,14 @@ def asks_nothing(instruction: str, text: str) -> str | None:
     return None if asks(instruction) else ""
 
 
+def unfinished(instruction: str, text: str) -> str | None:
+    """Fewer than three words, or a last word that cannot end a request."""
+    said = words(instruction)
+    if _DENSE.search(instruction) or (len(said) > 2 and (said[-1] not in _NEVER_LAST or instruction[-1] in ".?!`\"')")):
+        return None
+    return f"ends with {said[-1]!r}" if said else ""
+
+
 def about_something_else(instruction: str, text: str) -> str | None:
     """No word of the instruction, but the most usual ones, begins like a word of the text."""
     named, known = content_words(instruction), {word[:4] for word in content_words(text)}
@@ -128,7 +138,16 @@ def new_numbers(rewritten: str, sources: str) -> list[str]:
 
 CHECKS: Mapping[str, Callable[[str, str], str | None]] = {
     check.__name__: check
-    for check in (copied_example, copied, points_at_text, several, scaffold, asks_nothing, about_something_else)
+    for check in (
+        unfinished,
+        copied_example,
+        copied,
+        points_at_text,
+        several,
+        scaffold,
+        asks_nothing,
+        about_something_else,
+    )
 }
 """Our checks of an instruction by name; each takes the instruction and the text."""
 

@@ -20,7 +20,7 @@ from synthwright.programs.backtranslation_checks import copied_share, points_at_
 from synthwright.programs.backtranslation_pairs import LabelledPair, labelled_pairs
 from synthwright.programs.base import read_jsonl
 from synthwright.programs.evol_instruct_checks import opens_with_request
-from synthwright.retrieval import BM25, Passage, PassageList
+from synthwright.retrieval import BM25, Passage, PassageList, Tokenizer
 from synthwright.runs.run import Run
 from synthwright.signatures.backtranslation import BacktranslatedRow
 from synthwright.signatures.rows import Rejected
@@ -168,7 +168,7 @@ def agreement(example, pred, trace=None, pred_name=None, pred_trace=None) -> dsp
             lines.append("The rating could not be read.")
             continue
         near = 1 - abs(rating - label.level) / 4
-        scores.append((1.0 if kept else near / 2) if label.good else (0.0 if kept else 0.6 + 0.4 * near))
+        scores.append((1.0 if kept else 0.1 + 0.4 * near) if label.good else (0.0 if kept else 0.6 + 0.4 * near))
         if kept != label.good:
             should = "deserves to be kept" if label.good else f"must be dropped: {label.violation.replace('_', ' ')}"
             lines.append(f"Rated {rating:g}, but the pair is of level {label.level} and {should}.")
@@ -331,7 +331,8 @@ def _texts() -> tuple[str, ...]:
 
 @lru_cache(maxsize=128)
 def _index(text: str) -> BM25:
-    return BM25(PassageList([Passage(text=each) for each in dict.fromkeys((*_texts(), text))]))
+    tokenizer = Tokenizer(stop_words="english")
+    return BM25(PassageList([Passage(text=each) for each in dict.fromkeys((*_texts(), text))]), tokenizer=tokenizer)
 
 
 def _label(instruction: Any, text: Any) -> LabelledPair | None:

@@ -474,6 +474,7 @@ def test_forward_and_backward_wording_are_kept_apart():
 BAD_INSTRUCTIONS = {
     "empty_instruction": "  ",
     "long_instruction": "How do I grow basil? " * 30,
+    "unfinished": "How does the",
     "copied": BASIL[:140],
     "points_at_text": "What does the text say about basil?",
     "several": "1. How do I grow basil?\n2. How do I cut it?",
@@ -508,6 +509,7 @@ def test_instructions_that_need_a_text_are_dropped(pointing):
     "How do I keep basil alive on a windowsill, and how should I harvest it?",
     "Give me advice on growing basil indoors.",
     "Write a program that counts the words of a document.",
+    "What is basil good for?",
 ])  # fmt: skip
 def test_what_only_resembles_a_bad_instruction_is_kept(fine):
     assert why_dropped(fine, BASIL + " A program opens the document with Python.") is None
