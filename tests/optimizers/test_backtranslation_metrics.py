@@ -27,7 +27,7 @@ BASIL = shipped_seeds(Backtranslation())["train"][0].text
 GOOD = "How do I keep a pot of basil alive on my window, and how should I harvest its leaves?"
 
 
-def row(instruction, score=5.0, text=TEXT):
+def row(instruction, score: float | None = 5.0, text=TEXT):
     return BacktranslatedRow(instruction=instruction, response=text, score=score, scores=(5,), reasoning="Fits well.")
 
 

@@ -27,6 +27,7 @@ from synthwright.signatures.backtranslation import (
     BacktranslatedRow,
     Candidate,
     Passed,
+    Score,
     Scored,
 )
 from synthwright.testing import Reply, ScriptedLM
@@ -241,7 +242,7 @@ def test_without_both_verdicts_the_judge_is_shown_nothing(tmp_path):
 
 def test_ratings_that_disagree_are_not_confident():
     candidates = [Candidate(text=text, instruction="Why?", number=i) for i, text in enumerate(TEXTS[:4])]
-    given = [(5, 5), (5, 4), (1, 2), (1, 3)]
+    given: list[tuple[Score, ...]] = [(5, 5), (5, 4), (1, 2), (1, 3)]
     scores = [Scored(candidate_id=c.id, iteration=1, round=1, scores=s) for c, s in zip(candidates, given, strict=True)]
     found = progress([*candidates, *scores], iterations=2)
     examples = confident(found, [], samples=2, count=10)
@@ -314,7 +315,7 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path):
     def run(out, **options):
         lm = scripted(score=by_text(verdicts))
         seeds = [{"text": text} for text in TEXTS[:6]]
-        return sw.generate(Backtranslation(), seeds=seeds, out=out, lms=lm, journal=False, **options)
+        return sw.generate(Backtranslation(), seeds=seeds, out=out, lms=lm, journal=False, dry_run=None, **options)
 
     whole = run(tmp_path / "whole")
     for calls in (4, 9, 17):
@@ -330,7 +331,8 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path):
 def test_the_window_of_the_paper_is_600_to_3000_characters():
     sentence = "A number {} stands in each sentence here so that no two of them are alike in {} of their words. "
     text = "".join(sentence.format(i, i * 7) for i in range(60))
-    assert why_not(text[:599]).startswith("too_short") and why_not(text[:3001]).startswith("too_long")
+    assert why_not(text[:599]) == "too_short: 599 characters"
+    assert why_not(text[:3001]) == "too_long: 3001 characters"
     assert why_not(text[:600]) is None and why_not(text[:3000]) is None
     assert why_not("") == why_not(" \n ") == "empty_segment"
 
