@@ -228,6 +228,7 @@ class Backtranslation(Generator[BacktranslatedRow]):
         round: int = 0,
         demonstrations: Sequence[Mapping[str, Any]] = (),
         parent_ids: Sequence[str] = (),
+        rate: bool = True,
     ) -> dspy.Prediction:
         """Write the instruction of a text, or rate a pair, or both.
 
@@ -241,10 +242,11 @@ class Backtranslation(Generator[BacktranslatedRow]):
             problem: Why the segment is not used, if that is known already.
             number: Number of the segment in its source.
             iteration: 0 to write only, 1 or more for that rating, the last of which decides; None for everything at
-                once, with one rating.
+                once, rated as in the last iteration.
             round: Round of the run.
             demonstrations: Worked examples of the judge beside its own.
             parent_ids: Ids of the rows of another run that the text was taken from.
+            rate: False to make an unrated row of what is written: one call a draw, for tuning the writing.
         """
         about: dict[str, Any] = {"title": title, "url": url, "licence": licence}
         if source == "seed" and instruction is not None:
@@ -267,7 +269,7 @@ class Backtranslation(Generator[BacktranslatedRow]):
             return self._passed(number, [made])
         if iteration == 0 and self.iterations:
             return dspy.Prediction(rows=[], artifacts=[made])
-        if not self.iterations:
+        if not self.iterations or not rate:
             return self._passed(number, [await self._finished(made, None, 0)])
         scored, failure = await self._rated(made, iteration or self.iterations, round, demonstrations)
         outcome = (

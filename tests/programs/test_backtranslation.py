@@ -690,6 +690,14 @@ def test_a_seed_that_is_no_text_and_no_pair_says_what_one_looks_like(tmp_path, s
         run_of(tmp_path, [seed])
 
 
+def test_the_seeds_for_tuning_cost_one_call_a_draw():
+    lm = scripted()
+    with dspy.context(lm=lm):
+        made = Backtranslation()(**TUNING[0]["inputs"])
+    assert [call.predictor for call in lm.calls] == ["write"]
+    assert [(row.response, row.score, row.iteration) for row in made.rows] == [(BASIL, None, 0)]
+
+
 def test_called_directly_it_writes_rates_and_decides_at_once():
     with dspy.context(lm=scripted()):
         made = Backtranslation()(text=BASIL)
