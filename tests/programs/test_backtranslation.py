@@ -8,6 +8,7 @@ import pytest
 import synthwright as sw
 from synthwright.errors import ConfigError, UnusableLMError
 from synthwright.filters.duplicates import rouge_l, rouge_tokens
+from synthwright.lms.adapters import default_adapter
 from synthwright.pool import Pool
 from synthwright.programs.backtranslation import Backtranslation
 from synthwright.programs.backtranslation_checks import CHECKS as INSTRUCTION_CHECKS
@@ -692,7 +693,7 @@ def test_a_seed_that_is_no_text_and_no_pair_says_what_one_looks_like(tmp_path, s
 
 def test_the_seeds_for_tuning_cost_one_call_a_draw():
     lm = scripted()
-    with dspy.context(lm=lm):
+    with dspy.context(lm=lm, adapter=default_adapter()):
         made = Backtranslation()(**TUNING[0]["inputs"])
     assert [call.predictor for call in lm.calls] == ["write"]
     assert [(row.response, row.score, row.iteration) for row in made.rows] == [(BASIL, None, 0)]
