@@ -4,6 +4,7 @@ A batch of segments is written in one round; each following round rates all of i
 judge that the round before made better. Candidates are never written again.
 """
 
+import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -98,8 +99,12 @@ def confident(found: Progress, pairs: Iterable[dict[str, Any]], *, samples: int,
 
 
 def others(examples: Sequence[dict[str, Any]], candidate_id: str, count: int) -> list[dict[str, Any]]:
-    """The first `count` examples that are not the candidate itself, without ids; none if one verdict is left only."""
+    """The first `count` examples that are not the candidate itself, without ids; none if one verdict is left only.
+
+    Their order is drawn for each candidate: a weak judge repeats the verdict that it sees last.
+    """
     shown = [example for example in examples if example.get("id") != candidate_id][:count]
     if len({example["score"] > MOST_OF_A_BAD_PAIR for example in shown}) < 2:
         return []
+    random.Random(candidate_id).shuffle(shown)
     return [{name: value for name, value in example.items() if name != "id"} for example in shown]
