@@ -74,8 +74,9 @@ def _text(passage: Passage, longest: int) -> PassageText | None:
     text = cut(passage.prompt_text, longest)
     if not text:
         return None
-    about = {"title": passage.title, "url": passage.url, "licence": passage.licence}
-    return PassageText(passage=text, passage_id=passage.id, **about)
+    return PassageText(
+        passage=text, passage_id=passage.id, title=passage.title, url=passage.url, licence=passage.licence
+    )
 
 
 def cut(text: str, longest: int) -> str:

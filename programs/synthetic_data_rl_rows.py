@@ -5,7 +5,7 @@ import json
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal, Protocol
 
 import dspy
 
@@ -14,7 +14,7 @@ from synthwright.lms.raw import RawCompletion
 from synthwright.programs.base import Frozen, unparsable
 from synthwright.programs.synthetic_data_rl_checks import bare_options, verifier_from
 from synthwright.programs.synthetic_data_rl_tasks import Task
-from synthwright.programs.voting import solve_rate, vote
+from synthwright.programs.voting import Ties, solve_rate, vote
 from synthwright.signatures.rows import Rejected
 from synthwright.signatures.synthetic_data_rl import (
     Origin,
@@ -27,9 +27,6 @@ from synthwright.signatures.synthetic_data_rl import (
     training_prompt,
 )
 from synthwright.verify import Verifier, options_of
-
-if TYPE_CHECKING:
-    from synthwright.programs.synthetic_data_rl import SyntheticDataRL
 
 __all__ = ["Bench", "Draft", "read_draft"]
 
@@ -62,6 +59,27 @@ def read_draft(task: Task, question: str, options: Sequence[str], answer: str) -
     return Draft(question, bare_options(options), answer)
 
 
+class Settings(Protocol):
+    """What a bench needs of its program; `SyntheticDataRL` says what they mean."""
+
+    task: Task
+    seed: int
+    temperature: float
+    votes: int
+    draft_votes: bool
+    ties: Ties
+    min_agreement: float
+    min_margin: int
+    attempts: int
+    base: Literal["typed", "completion"]
+    base_temperature: float
+    base_top_p: float | None
+    base_tokens: int | None
+    solve: dspy.Module
+    try_once: dspy.Module
+    attempt: dspy.Module
+
+
 class Bench:
     """Votes on the questions of one sample and measures them.
 
@@ -71,7 +89,7 @@ class Bench:
         source: Where the questions come from.
     """
 
-    def __init__(self, program: "SyntheticDataRL", subject: str, source: PassageText) -> None:
+    def __init__(self, program: Settings, subject: str, source: PassageText) -> None:
         self.program, self.task = program, program.task
         self.about: dict[str, Any] = {
             "task": program.task.name,
@@ -85,7 +103,7 @@ class Bench:
         }
 
     @staticmethod
-    def predictors(program: "SyntheticDataRL") -> tuple[Frozen, dspy.Module, dspy.Module]:
+    def predictors(program: Settings) -> tuple[dspy.Module, dspy.Module, dspy.Module]:
         """The predictors that answer: the instructor's vote, the base model's greedy answer, and its draws.
 
         All are hidden from optimizers: an optimized vote would agree, not be right, and the base model's prompt is what
