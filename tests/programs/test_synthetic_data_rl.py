@@ -892,10 +892,11 @@ def test_a_flaw_can_also_be_looked_for_alone():
 
 @pytest.mark.embedded
 def test_the_embedded_lm_writes_votes_and_is_measured(embedded, tmp_path):
-    generator = SyntheticDataRL(votes=3, min_margin=1, attempts=2, rewrite=False, selection="all")
-    run = sw.generate(
-        generator, seeds=[{"passage": PASSAGE, "step": "sample", "emit": True}], lms=embedded, out=tmp_path
-    )
-    assert run.rows or rejects(run)
-    for row in run.rows:
-        assert row.answer in ("yes", "no") and row.votes_n == 3 and row.attempts_n == 2
+    policy = {"min_agreement": 0.0, "min_margin": 0, "ties": "first", "selection": "all", "checks": False}
+    generator = SyntheticDataRL(votes=3, attempts=2, rewrite=False, **policy)
+    seed = {"step": "sample", "question": "Is a tuple a sequence that keeps its order?", "emit": True}
+    run = sw.generate(generator, seeds=[seed], lms=embedded, out=tmp_path)
+    (row,) = run.rows
+    assert row.answer in ("yes", "no") and 1 <= row.votes <= 3 == row.votes_n
+    assert row.score in (0, 0.5, 1) and row.solved in (True, False)
+    assert len(set(row.replies)) > 1 or "identical_votes" in row.flags
