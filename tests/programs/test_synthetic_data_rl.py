@@ -887,6 +887,34 @@ def test_a_flaw_can_also_be_looked_for_alone():
     assert flaw("Which one?", ["a", "b"], choices=2) == "too_short: 'Which one?'"
 
 
+def test_the_faithful_preset_asks_the_base_model_as_a_bare_text(tmp_path):
+    def complete(call):
+        return f"I say {call.seed}. <answer>{'yes' if (call.seed or 0) % 2 else 'no'}</answer>"
+
+    instructor = script(generate=counting)
+    base = ScriptedLM({"try_once": complete, "attempt": complete})
+    library = corpus(*(f"List {i} of a tuple." for i in range(6)))
+    generator = SyntheticDataRL.preset("faithful", library=library, samples=6)
+    run = sw.generate(generator, n=4, lms={"generator": instructor, "base": base}, out=tmp_path)
+    scores = [row.score for row in run.rows]
+    assert len(scores) == 4 and scores == sorted(scores) and {row.attempts_n for row in run.rows} == {64}
+    assert {row.votes_n for row in run.rows} == {17}
+    assert all("prefix" in call.inputs for call in base.calls)
+    seeds = [call.seed for call in base.calls if call.predictor == "attempt"]
+    assert len(set(seeds)) == len(seeds)
+
+
+def test_a_run_over_a_corpus_object_goes_on_where_it_ended(tmp_path):
+    def run(n):
+        library = PassageList([Passage(text=f"List number {i}.") for i in range(9)])
+        generator = SyntheticDataRL(library=library, max_similarity=None)
+        return sw.generate(generator, n=n, lms=script(generate=counting, harder="hm"), out=tmp_path)
+
+    first = [row.id for row in run(1).rows]
+    more = [row.id for row in run(3).rows]
+    assert len(first) == 1 and len(more) == 3 and more[0] == first[0]
+
+
 # The embedded LM
 
 
