@@ -14,7 +14,7 @@ from synthwright.filters import ExactDuplicate, RougeNovelty, SpecialTokens
 from synthwright.pool import Pool, Seed
 from synthwright.programs.base import Generator, unparsable
 from synthwright.programs.synthetic_data_rl_checks import STRUCTURAL, flaw
-from synthwright.programs.synthetic_data_rl_library import Library, clean, find
+from synthwright.programs.synthetic_data_rl_library import Library, clean, find, retrievers_of
 from synthwright.programs.synthetic_data_rl_rows import Bench, Draft, read_draft
 from synthwright.programs.synthetic_data_rl_seeds import given_seed
 from synthwright.programs.synthetic_data_rl_selection import Selection, least_used, rearranged, select, unfit
@@ -202,6 +202,7 @@ class SyntheticDataRL(Generator[SyntheticRow]):
         self.cycles, self.checks, self.max_similarity = cycles, checks, max_similarity
         self.shuffle_options, self.seed = shuffle_options, seed
         self._validate()
+        self.sources = retrievers_of(library)  # made once: subjects share their indexes
 
         choice = self.task.answer.kind == "choice"
         self.name_keywords = dspy.Predict(ExtractKeywords)
@@ -399,7 +400,7 @@ class SyntheticDataRL(Generator[SyntheticRow]):
                 rejected.append(unparsable("write_queries", error, keywords=list(keywords)))
         passages: tuple[PassageText, ...] = ()
         if retrieve:
-            place = (self.passages, self.library, self.passage_chars, f"{self.seed}:{subject}")
+            place = (self.passages, self.sources, self.passage_chars, f"{self.seed}:{subject}")
             passages = await find(queries, *place)
             if not passages and self.grounding == "preferred":  # the definition's own words, before doing without
                 queries = (about,)

@@ -822,6 +822,7 @@ def test_presets_are_the_defaults_and_the_papers_numbers():
     ("arguments", "message"),
     [
         ({"votes": 0}, "`votes`"),
+        ({"library": []}, "`library` is empty"),
         ({"attempts": True}, "`attempts`"),
         ({"ties": "last"}, "`ties`"),
         ({"grounding": "some"}, "`grounding`"),
@@ -896,7 +897,7 @@ def test_the_faithful_preset_asks_the_base_model_as_a_bare_text(tmp_path):
     library = corpus(*(f"List {i} of a tuple." for i in range(6)))
     generator = SyntheticDataRL.preset("faithful", library=library, samples=6)
     run = sw.generate(generator, n=4, lms={"generator": instructor, "base": base}, out=tmp_path)
-    scores = [row.score for row in run.rows]
+    scores = [row.score or 0.0 for row in run.rows]
     assert len(scores) == 4 and scores == sorted(scores) and {row.attempts_n for row in run.rows} == {64}
     assert {row.votes_n for row in run.rows} == {17}
     assert all("prefix" in call.inputs for call in base.calls)
