@@ -1,0 +1,538 @@
+"""SyntheticDataRL: from a task definition to checked questions at the edge of what a base model can do."""
+
+import random
+from collections import Counter
+from collections.abc import Generator as Iteration
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal, get_args
+
+import dspy
+
+from synthwright.errors import ConfigError, ParseError, did_you_mean
+from synthwright.filters import ExactDuplicate, RougeNovelty, SpecialTokens
+from synthwright.pool import Pool, Seed
+from synthwright.programs.base import Generator, unparsable
+from synthwright.programs.synthetic_data_rl_checks import STRUCTURAL, flaw
+from synthwright.programs.synthetic_data_rl_library import Library, clean, find, retrievers_of
+from synthwright.programs.synthetic_data_rl_rows import Bench, Draft, read_draft
+from synthwright.programs.synthetic_data_rl_seeds import given_seed
+from synthwright.programs.synthetic_data_rl_selection import Selection, least_used, rearranged, select, unfit
+from synthwright.programs.synthetic_data_rl_tasks import Task, load_task
+from synthwright.programs.voting import Ties
+from synthwright.retrieval import neutralise
+from synthwright.signatures.retrieval import ExpandQuery, ExtractKeywords
+from synthwright.signatures.rows import Rejected
+from synthwright.signatures.synthetic_data_rl import (
+    NO_PASSAGE,
+    Candidate,
+    GenerateChoiceSample,
+    GenerateSample,
+    Ground,
+    MakeEasier,
+    MakeEasierChoice,
+    MakeHarder,
+    MakeHarderChoice,
+    Offered,
+    PassageText,
+    Sampled,
+    SummarizePattern,
+    SyntheticRow,
+)
+
+__all__ = ["SyntheticDataRL"]
+
+SHOWN = 3
+"""Examples that a prompt shows, and 50 that are summarised: section 4.1 and the released code."""
+
+SUMMARISED = 50
+
+ONE_PASS = 8
+"""Samples of a run without a target."""
+
+
+class SyntheticDataRL(Generator[SyntheticRow]):
+    """Makes questions with checked answers for a task that is only defined, matched to what a base model can solve.
+
+    A run names keywords for the task, searches passages, and writes one question from each. The instructor's majority
+    vote answers it. What the base model solves greedily is made harder, the rest easier, and the vote is held again.
+    The base model then tries every question several times; questions that it solves sometimes become rows, those that
+    it solves least often first. Candidates, also those that were not selected, are artifacts of the run.
+
+    Seeds of your own replace keywords and search: dictionaries with a `passage`, or with a `question` (or
+    `instruction`, so that rows of other methods fit), whose answer is then voted on.
+
+    Source: Guo et al., 2025, arXiv:2505.17063; steps and what is ours: `docs/methods/synthetic-data-rl.md`.
+
+    Args:
+        task: Name of a shipped task (`list_tasks()`), path of a task file in YAML, or a `Task`.
+        library: Where passages come from: retrievers, corpora, files or folders; None for Python's own documentation.
+        grounding: `required` ends a run that finds no passage, `preferred` goes on without, `none` searches for none.
+        synonyms: Whether other words for the keywords are asked for and searched too. The released code does.
+        passages: Passages searched for, 1 or more for each subject. The released code takes 10,000.
+        passage_chars: Longest passage in characters. The released code cuts at 2,048.
+        reuse_passages: Whether passages have another turn once all were used.
+        samples: Questions of one cycle; None for as many as rows are missing. The paper makes 500.
+        examples_share: Share of the prompts that show the pattern and up to 3 examples, if the task has examples. The
+            released code has (number of examples) / (number of samples).
+        temperature: Of writing and rewriting, 0 to 2.
+        votes: Instructor's replies to each question, 1 or more. The paper has 16.
+        draft_votes: Whether the answer that came with the question is one more vote, as in the paper.
+        ties: What wins a tie: `none`, `first` or `random`. The released code takes the first.
+        min_agreement: Least share of the votes for the winner, in [0, 1]. The paper has none. Ours.
+        min_margin: Least votes ahead of the next answer. Ours.
+        rewrite: Whether a harder or easier version of each question is made. The paper's ablation without is worse.
+        harden_easier: Whether easier versions that are solved are made harder again, as in the released code.
+        attempts: Draws of the base model behind each pass rate, 1 or more. The paper has 64.
+        base: How the base model is asked: `typed` like any LM, `completion` as a bare text (the paper), which needs
+            an LM with raw completions.
+        base_temperature: Of these draws, above 0 to 2. The paper has 0.7, the released code 1.2.
+        base_top_p: Of these draws; None for the LM's own. The released code has 0.95.
+        base_tokens: Longest reply of the base model; None for the LM's own. The released code has 1,500.
+        selection: Which candidates become rows, see `synthetic_data_rl_selection.Selection`.
+        cycles: Cycles of sampling and selection at most, 1 or more; the paper has one. More are used only if rows are
+            missing.
+        checks: Whether objective checks apply to questions before the vote. Ours.
+        max_similarity: ROUGE-L to a kept question from which a row is a copy; None for exact copies only. Ours.
+        shuffle_options: Whether right options are spread evenly over the letters. Ours.
+        seed: Fixes everything that is drawn.
+    """
+
+    roles = {"base": ("try_once", "attempt")}
+    targets = ("generate", "generate_choice", "harder", "harder_choice", "easier", "easier_choice")
+    presets: ClassVar = {
+        "practical": {
+            "grounding": "preferred",
+            "synonyms": False,
+            "passages": 60,
+            "passage_chars": 600,
+            "reuse_passages": True,
+            "samples": None,
+            "examples_share": 1.0,
+            "votes": 5,
+            "draft_votes": False,
+            "ties": "none",
+            "min_agreement": 0.5,
+            "min_margin": 2,
+            "attempts": 6,
+            "base": "typed",
+            "base_temperature": 1.0,
+            "base_top_p": None,
+            "base_tokens": None,
+            "selection": "hardest",
+            "cycles": 10,
+            "checks": True,
+            "max_similarity": 0.8,
+            "shuffle_options": True,
+        },
+        "faithful": {
+            "grounding": "required",
+            "synonyms": False,
+            "passages": 10_000,
+            "passage_chars": 2048,
+            "reuse_passages": False,
+            "samples": 500,
+            "examples_share": 1.0,
+            "temperature": 0.7,
+            "votes": 16,
+            "draft_votes": True,
+            "ties": "first",
+            "min_agreement": 0.0,
+            "min_margin": 0,
+            "rewrite": True,
+            "harden_easier": False,
+            "attempts": 64,
+            "base": "completion",
+            "base_temperature": 0.7,
+            "base_top_p": None,
+            "base_tokens": 1500,
+            "selection": "hardest",
+            "cycles": 1,
+            "checks": False,
+            "max_similarity": None,
+            "shuffle_options": False,
+        },
+    }
+
+    def __init__(
+        self,
+        task: str | Path | Task = "python_yes_no",
+        *,
+        library: Library = None,
+        grounding: Literal["required", "preferred", "none"] = "preferred",
+        synonyms: bool = False,
+        passages: int = 60,
+        passage_chars: int = 600,
+        reuse_passages: bool = True,
+        samples: int | None = None,
+        examples_share: float = 1.0,
+        temperature: float = 0.7,
+        votes: int = 5,
+        draft_votes: bool = False,
+        ties: Ties = "none",
+        min_agreement: float = 0.5,
+        min_margin: int = 2,
+        rewrite: bool = True,
+        harden_easier: bool = False,
+        attempts: int = 6,
+        base: Literal["typed", "completion"] = "typed",
+        base_temperature: float = 1.0,
+        base_top_p: float | None = None,
+        base_tokens: int | None = None,
+        selection: Selection = "hardest",
+        cycles: int = 10,
+        checks: bool = True,
+        max_similarity: float | None = 0.8,
+        shuffle_options: bool = True,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.task = load_task(task)
+        self.library, self.synonyms = library, synonyms
+        self.grounding: Literal["required", "preferred", "none"] = grounding
+        self.passages, self.passage_chars, self.reuse_passages = passages, passage_chars, reuse_passages
+        self.samples, self.examples_share, self.temperature = samples, examples_share, temperature
+        self.votes, self.draft_votes = votes, draft_votes
+        self.ties: Ties = ties
+        self.min_agreement, self.min_margin = min_agreement, min_margin
+        self.rewrite, self.harden_easier, self.attempts = rewrite, harden_easier, attempts
+        self.base: Literal["typed", "completion"] = base
+        self.base_temperature, self.base_top_p, self.base_tokens = base_temperature, base_top_p, base_tokens
+        self.selection: Selection = selection
+        self.cycles, self.checks, self.max_similarity = cycles, checks, max_similarity
+        self.shuffle_options, self.seed = shuffle_options, seed
+        self._validate()
+        self.sources = retrievers_of(library)  # made once: subjects share their indexes
+
+        choice = self.task.answer.kind == "choice"
+        self.name_keywords = dspy.Predict(ExtractKeywords)
+        if synonyms:
+            self.write_queries = dspy.Predict(ExpandQuery)
+        writer: type[dspy.Signature] = GenerateChoiceSample if choice else GenerateSample
+        if self.task.examples:
+            self.summarize = dspy.Predict(SummarizePattern)
+            writer = writer.append("pattern", dspy.InputField(), str)
+            writer = writer.append("samples", dspy.InputField(), list[str])
+        self.ends = "_choice" if choice else ""  # of the names of predictors, which differ where their fields do
+        setattr(self, f"generate{self.ends}", dspy.Predict(writer, temperature=temperature))
+        if rewrite:
+            harder, easier = (MakeHarderChoice, MakeEasierChoice) if choice else (MakeHarder, MakeEasier)
+            setattr(self, f"harder{self.ends}", dspy.Predict(harder, temperature=temperature))
+            setattr(self, f"easier{self.ends}", dspy.Predict(easier, temperature=temperature))
+        self.solve, self.try_once, self.attempt = Bench.predictors(self)
+        novelty = () if max_similarity is None else (RougeNovelty("question", max_similarity),)
+        self.filters = (SpecialTokens(("question", "response")), ExactDuplicate(("question",)), *novelty)
+
+    # What to ask next
+
+    def plan(self, pool: Pool[SyntheticRow]) -> Iteration[Seed, None, str | None]:
+        """Keywords and passages, then cycles of samples and of selected candidates, the best first.
+
+        Seeds with a `step` are asked as they are.
+        """
+        if any("step" in seed for seed in pool.seeds or ()):
+            yield from super().plan(pool)
+            return None
+        if pool.missing == 0:
+            return None
+        given = None if pool.seeds is None else [given_seed(seed, i) for i, seed in enumerate(pool.seeds)]
+        searches = given is None and self.grounding != "none"
+        grounds = pool.artifacts(Ground)
+        if not grounds and (searches or self.task.examples):
+            if pool.round:
+                return "nothing is known about the task: the first round failed"
+            for subject in self.task.subjects or ("",):
+                yield {"step": "ground", "subject": subject, "retrieve": searches}
+            return None
+        offered = {note.candidate for note in pool.artifacts(Offered)}
+        waiting = [row for row in pool.artifacts(Candidate) if row.id not in offered]
+        if chosen := select(waiting, self.selection, f"{self.seed}:{pool.round}"):
+            yield from self._offers(pool, chosen)
+            return None
+        notes = pool.artifacts(Sampled)
+        cycle = max((note.cycle for note in notes), default=-1) + 1
+        if cycle >= (self.cycles if pool.target is not None else 1):
+            return f"{cycle} cycles gave {len(pool)} rows; more cycles or samples, or a looser selection, may give more"
+        return (yield from self._asks(pool, grounds, given, cycle, len(notes)))
+
+    def _offers(self, pool: Pool[SyntheticRow], chosen: Sequence[SyntheticRow]) -> Iterable[Seed]:
+        used = Counter(row.answer for row in pool)
+        for row in chosen:
+            seed: dict[str, Any] = {"step": "select", "candidate": row.record()}
+            if self.shuffle_options and row.options:
+                seed["place"] = least_used(used, len(row.options), f"{self.seed}:{row.id}")
+            yield seed
+
+    def _asks(
+        self,
+        pool: Pool[SyntheticRow],
+        grounds: Sequence[Ground],
+        given: Sequence[Mapping[str, Any]] | None,
+        cycle: int,
+        first: int,
+    ) -> Iteration[Seed, None, str | None]:
+        """The samples of a cycle: passage i feeds sample i, subjects and the user's seeds take turns."""
+        count = self.samples or (len(given) if given else pool.missing) or ONE_PASS
+        by_subject = {ground.subject: ground for ground in grounds}
+        subjects = self.task.subjects or ("",)
+        asked = 0
+        for draw in range(first, first + count):
+            subject = subjects[draw % len(subjects)]
+            ground = by_subject.get(subject, Ground(subject=subject))
+            ask: dict[str, Any] = {"step": "sample", "draw": draw, "cycle": cycle}
+            if given is not None:
+                if not given:
+                    return "there are no seeds"
+                ask |= given[draw % len(given)]
+            else:
+                turn = draw // len(subjects)
+                if ground.passages and (turn < len(ground.passages) or self.reuse_passages):
+                    source = ground.passages[turn % len(ground.passages)]
+                    ask |= source.model_dump(exclude={"id", "parent_ids", "provenance"})
+                elif ground.passages or self.grounding == "required":
+                    continue
+            ask |= {"subject": subject} if subject else {}
+            rng = random.Random(f"{self.seed}:{draw}")
+            if self.task.examples and rng.random() < self.examples_share:
+                examples = range(len(self.task.examples))
+                shown = sorted(rng.sample(examples, min(SHOWN, len(examples))))
+                ask |= {"shown": shown, "pattern": ground.pattern}
+            asked += 1
+            yield ask
+        return None if asked else "there are no passages left, or none was found for the keywords of the task"
+
+    # How to ask
+
+    async def aforward(
+        self,
+        step: Literal["ground", "sample", "select"] = "sample",
+        *,
+        passage: str = "",
+        passage_id: str = "",
+        title: str = "",
+        url: str = "",
+        licence: str = "",
+        question: str = "",
+        options: Sequence[str] = (),
+        answer: str = "",
+        subject: str = "",
+        pattern: str = "",
+        shown: Sequence[int] = (),
+        draw: int = 0,
+        cycle: int = 0,
+        parent_ids: Sequence[str] = (),
+        emit: bool = False,
+        retrieve: bool = True,
+        candidate: Mapping[str, Any] | None = None,
+        place: int | None = None,
+    ) -> dspy.Prediction:
+        """One unit of work of one of the steps.
+
+        Args:
+            step: `ground`: keywords, passages and pattern. `sample`: one question, its vote, its rewriting, and both
+                pass rates. `select`: a candidate becomes a row; no LM is asked.
+            passage: What the question is written from; empty for none (`sample`).
+            passage_id: Id of the passage.
+            title: Title of its document.
+            url: Address of its document.
+            licence: Licence of its text.
+            question: A question that is there already, so that none is written (`sample`).
+            options: Its options, if they do not stand in it as lettered lines.
+            answer: The answer that came with it, if any.
+            subject: Subject of the task.
+            pattern: General pattern of the examples.
+            shown: Indexes of the examples that the prompt shows.
+            draw: Number of the sample.
+            cycle: Number of the cycle.
+            parent_ids: Ids of the rows that the question comes from.
+            emit: Give candidates that can be selected as rows at once, without comparing them with others.
+            retrieve: Whether to search for passages (`ground`).
+            candidate: The candidate's record (`select`).
+            place: Where its right option shall stand, from 0 (`select`).
+        """
+        if step == "ground":
+            return await self._ground(subject, retrieve)
+        if step == "select":
+            return self._selected(candidate or {}, place)
+        if step != "sample":
+            raise ConfigError(
+                f"SyntheticDataRL has no step {step!r}. {did_you_mean(step, ('ground', 'sample', 'select'))}"
+            )
+        source = PassageText(passage=passage, passage_id=passage_id, title=title, url=url, licence=licence)
+        bench = Bench(self, subject, source)
+        rejected: list[Rejected] = []
+        rows: list[SyntheticRow] = []
+        if question:
+            draft = read_draft(self.task, neutralise(question), options, answer)
+            draft = self._usable(draft, "seed")
+        else:
+            draft = await self._written(source, subject, pattern, shown)
+        if isinstance(draft, Rejected):
+            rejected.append(draft)
+        else:
+            rows, rejected = await self._family(bench, draft, tuple(parent_ids))
+        note = Sampled(draw=draw, cycle=cycle)
+        for row in rows:
+            if found := unfit(row, self.selection):
+                rejected.append(_reject("select", found, **row.record()))
+        if emit:
+            return dspy.Prediction(rows=[r for r in rows if not unfit(r, self.selection)], rejected=rejected)
+        candidates = [Candidate.model_validate(row.record()) for row in rows]
+        return dspy.Prediction(rows=[], rejected=rejected, artifacts=[note, *candidates])
+
+    async def _ground(self, subject: str, retrieve: bool) -> dspy.Prediction:
+        rejected: list[Rejected] = []
+        keywords = self.task.keywords
+        about = f"{self.task.description} Subject: {subject}." if subject else self.task.description
+        examples = [example.text for example in self.task.examples[:SUMMARISED]]
+        if retrieve and not keywords:
+            try:
+                text = "\n\n".join([about, *examples[:SHOWN]])
+                keywords = clean((await self.name_keywords.acall(text=text)).keywords)
+            except ParseError as error:
+                rejected.append(unparsable("name_keywords", error, text=about))
+        queries = keywords
+        if retrieve and self.synonyms and keywords:
+            try:
+                written = (await self.write_queries.acall(query=" ".join(keywords))).queries
+                queries = clean([*keywords, *written])
+            except ParseError as error:
+                rejected.append(unparsable("write_queries", error, keywords=list(keywords)))
+        passages: tuple[PassageText, ...] = ()
+        if retrieve:
+            place = (self.passages, self.sources, self.passage_chars, f"{self.seed}:{subject}")
+            passages = await find(queries, *place)
+            if not passages and self.grounding == "preferred":  # the definition's own words, before doing without
+                queries = (about,)
+                passages = await find(queries, *place)
+            if not passages:
+                detail = f"no passage for {', '.join(queries)[:200]!r}"
+                rejected.append(Rejected(stage="retrieve", reason="nothing_found", detail=detail))
+        pattern = ""
+        if examples:
+            ask = {"task": about, "question_format": self.task.question_format, "samples": examples}
+            try:
+                reply = await self.summarize.acall(**ask, answer_format=self.task.answer_format)
+                pattern = neutralise(reply.pattern.strip())
+            except ParseError as error:
+                rejected.append(unparsable("summarize", error, task=self.task.name))
+            quoted = [e.question for e in self.task.examples if e.question.casefold() in pattern.casefold()]
+            if quoted and pattern:
+                content = {"pattern": pattern}
+                rejected.append(Rejected(stage="summarize", reason="quotes_sample", detail=quoted[0], content=content))
+                pattern = ""
+        made = Ground(subject=subject, keywords=keywords, queries=queries, pattern=pattern, passages=passages)
+        return dspy.Prediction(rows=[], rejected=rejected, artifacts=[made])
+
+    async def _written(self, source: PassageText, subject: str, pattern: str, shown: Sequence[int]) -> Draft | Rejected:
+        """One question from a passage, checked."""
+        name = f"generate{self.ends}"
+        predictor = getattr(self, name)
+        about = f"{self.task.description} Subject: {subject}." if subject else self.task.description
+        ask: dict[str, Any] = {
+            "task": about,
+            "question_format": self.task.question_format or "any",
+            "answer_format": self.task.answer_format,
+            "passage": neutralise(source.passage)[: self.passage_chars] or NO_PASSAGE,
+        }
+        examples = [self.task.examples[index] for index in shown if index < len(self.task.examples)]
+        if self.task.examples:
+            ask |= {"pattern": pattern, "samples": [example.text for example in examples]}
+        try:
+            reply = await predictor.acall(**ask)
+        except ParseError as error:
+            return unparsable(name, error, passage=source.passage)
+        options = reply.options if self.ends else ()
+        draft = read_draft(self.task, neutralise(reply.question), options, neutralise(reply.answer))
+        known = [example.question for example in examples]
+        known += [demo["question"] for demo in predictor.demos if demo.get("question")]
+        return self._usable(draft, name, passage=source.passage, shown=known)
+
+    def _usable(self, draft: Draft, stage: str, **about: Any) -> Draft | Rejected:
+        """The draft, or the reject that says what is wrong with it."""
+        choices = self.task.answer.options if self.task.answer.kind == "choice" else 0
+        found = flaw(draft.question, draft.options, choices=choices, **about)
+        if found and (self.checks or found.startswith(STRUCTURAL)):
+            content = {"question": draft.question, "options": list(draft.options), "answer": draft.answer}
+            return _reject(stage, found, **content, passage=about.get("passage", ""))
+        return draft
+
+    async def _family(
+        self, bench: Bench, draft: Draft, parents: tuple[str, ...]
+    ) -> tuple[list[SyntheticRow], list[Rejected]]:
+        """A question and its harder or easier version, both voted on and measured."""
+        first = await bench.row(draft, "initial", parents)
+        if isinstance(first, Rejected):
+            return [], [first]
+        rows, rejected = [first], []
+        level: Literal["harder", "easier"] | None = None
+        if self.rewrite and first.solved is not None:
+            level = "harder" if first.solved else "easier"
+        while level is not None:
+            parent = rows[-1]
+            made = await self._rewritten(parent, level)
+            if not isinstance(made, Rejected):
+                made = await bench.row(made, level, (parent.id,))
+            if isinstance(made, Rejected):
+                rejected.append(made)
+                break
+            rows.append(made)
+            # the released code hands easier versions that are solved on to the harder branch
+            level = "harder" if self.harden_easier and level == "easier" and made.solved else None
+        return rows, rejected
+
+    async def _rewritten(self, row: SyntheticRow, level: Literal["harder", "easier"]) -> Draft | Rejected:
+        name = f"{level}{self.ends}"
+        try:
+            reply = await getattr(self, name).acall(question=row.asked, answer=row.asked_answer)
+        except ParseError as error:
+            return unparsable(name, error, question=row.asked, parent=row.id)
+        options = reply[f"{level}_options"] if self.ends else ()
+        question, answer = neutralise(reply[f"{level}_question"]), neutralise(reply[f"{level}_answer"])
+        shown = [d[f"{level}_question"] for d in getattr(self, name).demos if d.get(f"{level}_question")]
+        parent = read_draft(self.task, row.asked, row.options, "").question
+        return self._usable(read_draft(self.task, question, options, answer), name, shown=shown, parent=parent)
+
+    def _selected(self, candidate: Mapping[str, Any], place: int | None) -> dspy.Prediction:
+        row = SyntheticRow.model_validate(candidate)
+        note = Offered(candidate=row.id)
+        if place is not None:
+            moved = rearranged(row, place, str(self.seed))
+            # the candidate stays among the parents, so that a version of it still belongs to its lineage
+            settings = Bench.settings(self.task, moved.options)
+            changes = {"parent_ids": (row.id, *row.parent_ids), "verifier": settings}
+            row = moved.model_copy(update=changes)
+        return dspy.Prediction(rows=[row], artifacts=[note])
+
+    def _validate(self) -> None:
+        choices = {
+            "grounding": ("required", "preferred", "none"),
+            "ties": get_args(Ties),
+            "base": ("typed", "completion"),
+            "selection": get_args(Selection),
+        }
+        for name, known in choices.items():
+            if getattr(self, name) not in known:
+                raise ConfigError(f"`{name}` must be one of {', '.join(known)}, got {getattr(self, name)!r}.")
+        whole = {"passages": 1, "passage_chars": 40, "samples": 1, "votes": 1, "min_margin": 0, "attempts": 1}
+        for name, least in {**whole, "cycles": 1, "base_tokens": 1}.items():
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
+                raise ConfigError(f"`{name}` must be a whole number of at least {least}, got {value!r}.")
+        for name in ("examples_share", "min_agreement", "max_similarity", "base_top_p"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
+                raise ConfigError(f"`{name}` must be in [0, 1], got {value!r}.")
+        for name in ("temperature", "base_temperature"):
+            if not 0 <= getattr(self, name) <= 2:
+                raise ConfigError(f"`{name}` must be at least 0 and at most 2, got {getattr(self, name)!r}.")
+        if self.attempts > 1 and self.base_temperature == 0:
+            raise ConfigError("`base_temperature=0` makes all draws the same one: no pass rate. Use more than 0.")
+        if self.min_margin > self.votes + self.draft_votes:
+            raise ConfigError(f"`min_margin={self.min_margin}` cannot be reached with {self.votes} votes.")
+
+
+def _reject(stage: str, found: str, **content: Any) -> Rejected:
+    """The reject for a verdict such as `too_long: 300 words`."""
+    reason, _, detail = found.partition(": ")
+    return Rejected(stage=stage, reason=reason, detail=detail, content=content)
