@@ -37,8 +37,8 @@ __all__ = [
 ]
 
 _FENCE = re.compile(r"```[^\n`]*\n(.*?)```", re.DOTALL)
-SHARED_SPAN = 24
-"""Characters of a line of code, without white space, that a message must not repeat."""
+SHARED_SPAN = 16
+"""Characters of code in a row, white space left out, that a message must not repeat."""
 
 LEAST_OUTPUTS = 3
 
@@ -175,7 +175,8 @@ def _executed(program: str, call: str, rules: Rules, banned: bool = True) -> Pai
     unsafe = rules.safety(program) if banned else None
     if isinstance(ran, Failure):
         # what the sandbox does not have, a forbidden module above all, is told by the name of the rule
-        return unsafe if unsafe and ran.kind in ("unsupported", "forbidden") else _failed("integrity", ran)
+        refused = ran.kind in ("unsupported", "forbidden") or ran.exception == "PermissionError"
+        return unsafe if unsafe and refused else _failed("integrity", ran)
     if ran.value is None:
         return Problem("integrity", "returned_nothing")
     if unsafe:
@@ -253,14 +254,11 @@ def _few_outputs(program: str, pairs: Sequence[Pair], message: str) -> str | Non
 
 
 def _code_in_message(program: str, pairs: Sequence[Pair], message: str) -> str | None:
-    """Whether the message holds a long piece of a line of the program, whatever its white space."""
-    squeezed = "".join(message.split())
-    for line in program.splitlines():
-        bare = "".join(line.split())
-        for start in range(max(1, len(bare) - SHARED_SPAN + 1)):
-            span = bare[start : start + SHARED_SPAN]
-            if len(span) == SHARED_SPAN and span in squeezed:
-                return f"it repeats {line.strip()[:100]!r}"
+    """Whether the message holds a long piece of the program, whatever its white space, or any function."""
+    squeezed, code = "".join(message.split()), "".join(program.split())
+    for start in range(len(code) - SHARED_SPAN + 1):
+        if (span := code[start : start + SHARED_SPAN]) in squeezed:
+            return f"it repeats {span!r}"
     return "it holds a function" if re.search(r"\bdef\s+\w+\s*\(|\blambda\b[^:\n]*:", message) else None
 
 

@@ -130,6 +130,15 @@ def _puzzle(columns: Mapping[str, Sequence[Any]], index: int) -> Puzzle:
     def pairs(name: str) -> tuple[Pair, ...]:
         return tuple(Pair.model_validate(pair) for pair in columns[name][index] or ()) if name in columns else ()
 
-    texts = {name: columns[name][index] or "" for name in ("program", "input", "output", "message") if name in columns}
-    given, hidden = pairs("given_pairs"), pairs("hidden_pairs")
-    return Puzzle(task_type=columns["task_type"][index], given_pairs=given, hidden_pairs=hidden, **texts)
+    def text(name: str) -> str:
+        return (columns[name][index] or "") if name in columns else ""
+
+    return Puzzle(
+        task_type=columns["task_type"][index],
+        program=text("program"),
+        input=text("input"),
+        output=text("output"),
+        message=text("message"),
+        given_pairs=pairs("given_pairs"),
+        hidden_pairs=pairs("hidden_pairs"),
+    )
