@@ -69,6 +69,8 @@ class AbsoluteZero(Generator[SelfPlayRow]):
             that measured it, a proposal is a row at once, and the solve phase takes seeds that nobody tried.
         proposals: Proposals for one set of references, 1 or more; with 2 there are preference pairs of proposers.
         solve_order: `after` the proposals of the step (the paper), or `before`, on those of the step before (the code).
+        fill: How a solve phase is filled up from the buffer: by a `uniform` draw (the paper), or `in_order`, the oldest
+            first. Our own programs go from easy to hard, so a weak LM meets first what it has a chance to solve.
         proposer_rows: Make rows of the proposer role too.
         keep: Rows of the solver role to keep: `informative` with a solve rate between 0 and 1, `solved` above 0, `all`.
         target: Solve rate at which a proposal is worth most: `hardest` (the paper) or `half` (ours).
@@ -101,6 +103,7 @@ class AbsoluteZero(Generator[SelfPlayRow]):
             "rollouts": 0,
             "proposals": 1,
             "solve_order": "before",
+            "fill": "in_order",
             "proposer_rows": False,
             "keep": "informative",
             "target": "hardest",
@@ -113,7 +116,7 @@ class AbsoluteZero(Generator[SelfPlayRow]):
             "sandbox": "monty",
             "seconds": 5.0,
             "output_chars": 2000,
-            "temperature": 1.0,
+            "temperature": 0.7,
             "max_tokens": None,
             "seed": 0,
         },
@@ -127,6 +130,7 @@ class AbsoluteZero(Generator[SelfPlayRow]):
             "samples": 8,
             "rollouts": 1,
             "solve_order": "after",
+            "fill": "uniform",
             "keep": "all",
             "checks": (),
             "allow_list": False,
@@ -134,6 +138,7 @@ class AbsoluteZero(Generator[SelfPlayRow]):
             "reference_tokens": 5600,
             "seconds": 10.0,
             "output_chars": 100000,
+            "temperature": 1.0,
             "max_tokens": 8096,
         },
     }
@@ -151,6 +156,7 @@ class AbsoluteZero(Generator[SelfPlayRow]):
         rollouts: int = 0,
         proposals: int = 1,
         solve_order: Literal["before", "after"] = "before",
+        fill: Literal["uniform", "in_order"] = "in_order",
         proposer_rows: bool = False,
         keep: Literal["informative", "solved", "all"] = "informative",
         target: Literal["hardest", "half"] = "hardest",
@@ -163,13 +169,13 @@ class AbsoluteZero(Generator[SelfPlayRow]):
         sandbox: Literal["monty", "subprocess"] = "monty",
         seconds: float = 5.0,
         output_chars: int = 2000,
-        temperature: float = 1.0,
+        temperature: float = 0.7,
         max_tokens: int | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
         self.task_types, self.checks = tuple(task_types), tuple(checks)
-        self.seeding, self.solve_order, self.keep = seeding, solve_order, keep
+        self.seeding, self.solve_order, self.fill, self.keep = seeding, solve_order, fill, keep
         self.target: Literal["hardest", "half"] = target
         self.sandbox: Literal["monty", "subprocess"] = sandbox
         self.batch_size, self.seed_factor, self.steps = batch_size, seed_factor, steps
@@ -274,7 +280,8 @@ class AbsoluteZero(Generator[SelfPlayRow]):
         batches = []
         for task_type in self.task_types:
             rng = random.Random(f"{self.seed}:{number}:{task_type}:solve")
-            batches.append(buffers.batch(task_type, self.batch_size, number, rng, fresh=not self.rollouts))
+            how = {"fresh": not self.rollouts, "in_order": self.fill == "in_order"}
+            batches.append(buffers.batch(task_type, self.batch_size, number, rng, **how))
         for index in range(self.batch_size):
             for batch in batches:
                 for task in batch[index : index + 1]:
@@ -467,6 +474,7 @@ class AbsoluteZero(Generator[SelfPlayRow]):
         choices = {
             "seeding": ("authored", "proposed"),
             "solve_order": ("before", "after"),
+            "fill": ("uniform", "in_order"),
             "keep": ("informative", "solved", "all"),
             "target": ("hardest", "half"),
             "sandbox": ("monty", "subprocess"),

@@ -62,8 +62,10 @@ class Buffers:
         """What induction proposers draw from: both buffers of triplets."""
         return self.of("deduction") + self.of("abduction")
 
-    def batch(self, task_type: TaskType, size: int, number: int, rng: random.Random, *, fresh: bool) -> list[Task]:
-        """The tasks of a solve phase: those of the round before first, then a uniform draw from the rest.
+    def batch(
+        self, task_type: TaskType, size: int, number: int, rng: random.Random, *, fresh: bool, in_order: bool
+    ) -> list[Task]:
+        """The tasks of a solve phase: those of the round before first, then some of the rest.
 
         Args:
             task_type: Of the tasks.
@@ -71,6 +73,7 @@ class Buffers:
             number: The round that is planned.
             rng: Source of the draw.
             fresh: Only tasks that nobody has tried.
+            in_order: Fill with the oldest of the rest, instead of a uniform draw.
         """
         buffer = self.of(task_type)
         if fresh:
@@ -79,7 +82,8 @@ class Buffers:
         new = [task for task in buffer if task.origin == "proposed" and task.round == number - 1][:size]
         taken = {task.id for task in new}
         rest = [task for task in buffer if task.id not in taken]
-        return new + rng.sample(rest, min(size - len(new), len(rest)))
+        room = min(size - len(new), len(rest))
+        return new + (rest[:room] if in_order else rng.sample(rest, room))
 
 
 def reference_of(task: Task) -> dict[str, str]:

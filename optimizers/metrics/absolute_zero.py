@@ -87,7 +87,9 @@ def rich_and_true(example, pred, trace=None, pred_name=None, pred_trace=None) ->
 
 def _tasks(pred: Any) -> list[Task | SelfPlayRow]:
     """The valid proposals; from the rows where the intermediate results are not at hand."""
-    found = [each for each in pred.get("artifacts") or [] if isinstance(each, Task) and each.origin == "proposed"]
+    found: list[Task | SelfPlayRow] = [
+        each for each in pred.get("artifacts") or [] if isinstance(each, Task) and each.origin == "proposed"
+    ]
     return found or [row for row in pred.rows if row.role == "solver"]
 
 

@@ -126,6 +126,12 @@ def propose(tmp_path, answers=None, kind="deduction", references: Any = (), **ar
     return sw.generate(generator, out=tmp_path, lms=lm(**(answers or {})))
 
 
+def problem(found) -> Problem:
+    """What a check found wrong."""
+    assert isinstance(found, Problem), found
+    return found
+
+
 class Only(AbsoluteZero):
     """The method on given units of work."""
 
@@ -184,7 +190,8 @@ def test_only_seeds_are_stripped(tmp_path):
 
 
 def test_a_program_that_needs_its_globals_is_no_seed(rules):
-    assert admit({"program": "N = 3\ndef f(x):\n    return x + N", "input": "1"}, 6, 0, rules).reason == "error"
+    found = admit({"program": "N = 3\ndef f(x):\n    return x + N", "input": "1"}, 6, 0, rules)
+    assert problem(found).reason == "error"
 
 
 def test_the_seed_buffer_is_filled_by_the_lm_from_the_zero_triplet_on(tmp_path):
@@ -262,12 +269,12 @@ def test_each_fault_of_a_triplet_is_found_at_its_step(rules, program, call, step
 def test_the_steps_come_in_the_order_of_the_paper(plain):
     # every fault at once: the earliest is named, and removing it shows the next
     source = "import os\ndef f(x):\n    return {}"
-    assert check_triplet(source.format("1 / 0 +"), "1", (), plain).step == "format"
+    assert problem(check_triplet(source.format("1 / 0 +"), "1", (), plain)).step == "format"
     safe_import = "import random\ndef f(x):\n    return {}"
-    assert check_triplet(safe_import.format("1 / 0"), "1", (), plain).step == "integrity"
-    assert check_triplet(safe_import.format("random.random()"), "1", (), plain).step == "safety"
+    assert problem(check_triplet(safe_import.format("1 / 0"), "1", (), plain)).step == "integrity"
+    assert problem(check_triplet(safe_import.format("random.random()"), "1", (), plain)).step == "safety"
     unordered = "def f(x):\n    return list(set(x))"
-    assert check_triplet(unordered, "['ab', 'cd']", (), plain).step == "determinism"
+    assert problem(check_triplet(unordered, "['ab', 'cd']", (), plain)).step == "determinism"
 
 
 def test_further_checks_are_off_by_argument(plain):
@@ -284,9 +291,9 @@ def test_a_program_near_the_time_limit_is_refused():
             return Failure("timeout", str(limits.seconds))
 
     made = check_triplet(source, "1", (), Rules(Slow(), Limits(seconds=4), ("slow",)))  # pyright: ignore[reportArgumentType]
-    assert made.detail == "timeout: 2.0"
+    assert problem(made).detail == "timeout: 2.0"
     made = check_triplet(source, "1", (), Rules(Slow(), Limits(seconds=4), ()))  # pyright: ignore[reportArgumentType]
-    assert made.detail == "timeout: 4"
+    assert problem(made).detail == "timeout: 4"
 
 
 def test_helpers_classes_windows_lines_and_inputs_of_several_lines_are_fine(rules):
@@ -299,9 +306,9 @@ def test_helpers_classes_windows_lines_and_inputs_of_several_lines_are_fine(rule
 
 
 def test_several_or_unclosed_fences_are_format_errors():
-    assert bare_program("```\na\n```\n```\nb\n```").reason == "several_programs"
-    assert bare_program("```python\ndef f(x):").reason == "unclosed_fence"
-    assert bare_program("  \n").reason == "no_program"
+    assert problem(bare_program("```\na\n```\n```\nb\n```")).reason == "several_programs"
+    assert problem(bare_program("```python\ndef f(x):")).reason == "unclosed_fence"
+    assert problem(bare_program("  \n")).reason == "no_program"
 
 
 def test_a_dict_is_given_to_the_program_in_the_order_that_solvers_see(rules):
@@ -310,7 +317,8 @@ def test_a_dict_is_given_to_the_program_in_the_order_that_solvers_see(rules):
 
 
 def test_long_outputs_are_refused_and_never_cut(rules):
-    assert check_triplet("def f(x):\n    return 'ab' * x", "300", (), rules).output == repr("ab" * 300)
+    made = check_triplet("def f(x):\n    return 'ab' * x", "300", (), rules)
+    assert made == Pair(input="300", output=repr("ab" * 300))
 
 
 BAD_CALLS = [
@@ -332,7 +340,7 @@ def test_each_fault_of_an_induction_task_is_found(rules, calls, message, reason)
 
 
 def test_constant_outputs_are_no_induction_task(rules):
-    assert check_induction("def f(x):\n    return x * 0", CALLS, "A hint.", 6, rules).reason == "few_outputs"
+    assert problem(check_induction("def f(x):\n    return x * 0", CALLS, "A hint.", 6, rules)).reason == "few_outputs"
 
 
 def test_calls_of_a_known_program_are_not_screened_for_imports_again(rules):
@@ -386,7 +394,7 @@ def test_trouble_of_the_sandbox_is_no_wrong_answer(plain):
     assert judge_answer(task(kind="abduction"), "3", broken)[0] == "crashed"
     rate = measure(task(), attempts("right", "crashed", "wrong"))
     assert (rate.n, rate.correct, rate.rate) == (2, 1, 0.5)
-    assert check_triplet(DOUBLE, "3", (), broken).step == "sandbox"
+    assert problem(check_triplet(DOUBLE, "3", (), broken)).step == "sandbox"
     assert measure(task(), attempts("crashed")).rate is None
 
 
@@ -578,15 +586,15 @@ def test_proposer_rows_pair_a_learnable_proposal_with_one_that_is_not(tmp_path):
     (row,) = [row for row in run if row.role == "proposer"]
     pair = row.to_preference()
     assert pair and HALVES in pair.chosen[0].content and "1 / 0" in pair.rejected[0].content
-    assert "hello, world" in row.to_prompt()[1].content and row.to_messages()[-1].role == "assistant"
+    assert "hello, world" in row.to_prompt()[1].content and (row.to_messages() or [])[-1].role == "assistant"
     assert row.learnability == 0.5
 
 
 # The loop
 
 
-def pool(tasks=(), measured=(), number=1, target=10, rows=()):
-    return Pool(list(rows), artifacts=[*tasks, *measured], target=target, round=number)
+def pool(tasks: Any = (), measured: Any = (), number=1, target=10) -> Pool[SelfPlayRow]:
+    return Pool([], artifacts=[*tasks, *measured], target=target, round=number)
 
 
 def many(count, kind="deduction", **fields):
@@ -666,6 +674,17 @@ def test_without_rollouts_only_tasks_that_nobody_tried_are_solved():
     tried = task(HALVES, origin="proposed", round=1, n_samples=4, solve_rate=0.5)
     left = [s["task"]["program"] for s in generator.plan(pool([*tasks, tried], measured, 2)) if s["stage"] == "solve"]
     assert sorted(left) == [t.program for t in tasks[1:]]
+
+
+def test_a_solve_phase_fills_up_by_a_uniform_draw_or_from_the_oldest():
+    tasks = many(30)
+
+    def filled(fill):
+        generator = AbsoluteZero(batch_size=4, task_types=("deduction",), fill=fill)
+        return [s["task"]["program"] for s in generator.plan(pool(tasks)) if s["stage"] == "solve"]
+
+    assert filled("in_order") == [t.program for t in tasks[:4]] != filled("uniform")
+    assert set(filled("uniform")) < {t.program for t in tasks}
 
 
 def test_the_solve_phase_adds_rollouts_to_the_samples_of_a_task(tmp_path):
