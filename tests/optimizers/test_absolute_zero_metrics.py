@@ -1,11 +1,17 @@
+import itertools
 from typing import Any
 
 import dspy
 import pytest
 
+from synthwright.lms.adapters import default_adapter
 from synthwright.optimizers.metrics.absolute_zero import HELD_OUT, METRIC
+from synthwright.optimizers.scoring import score_seeds
+from synthwright.optimizers.seeds import shipped_seeds
+from synthwright.programs.absolute_zero import AbsoluteZero
 from synthwright.signatures.absolute_zero import Attempt, Pair, SelfPlayRow, Task
 from synthwright.signatures.rows import Rejected
+from synthwright.testing import ScriptedLM
 
 WALK = (
     "def f(path):\n    place = 0\n    for move in path:\n        if move == 'r':\n            place += 1\n"
@@ -96,6 +102,27 @@ def test_feedback_is_limited_to_one_predictor():
     made = (invalid("format", "not_python"), invalid("integrity", "error", "propose_abduction"))
     text = judged(METRIC, *made, pred_name="propose_abduction").feedback
     assert "integrity, error" in text and "not_python" not in text
+
+
+def test_shipped_seeds_run_through_the_scoring_of_optimizers():
+    proposal = {"plan": "Walk.", "program": WALK, "arguments": "'rrl'"}
+    hint = {"plan": "Show.", "calls": ["1", "2"], "message": "A hint."}
+    turns = itertools.cycle(["1", "9"])
+    lm = ScriptedLM(
+        {
+            "propose_deduction": proposal,
+            "propose_abduction": "garbage",
+            "propose_induction": hint,
+            "solve_deduction": lambda call: {"reasoning": next(turns), "result": next(turns)},
+        }
+    )
+    generator = AbsoluteZero(samples=3, induction_inputs=2)
+    examples = shipped_seeds(generator)["train"][:3]
+    with dspy.context(lm=lm, adapter=default_adapter()):
+        scored = score_seeds(generator, examples, METRIC, draws=2, seed=0, limit=1)
+    assert [e.inputs()["task_type"] for e in examples] == ["deduction", "abduction", "induction"]
+    assert scored[1].score == 0 and "unparsable" in scored[1].feedback
+    assert 0.1 < scored[0].score < 0.99 and "repeat another one" in scored[0].feedback
 
 
 def test_rows_are_judged_where_there_are_no_intermediate_results():
