@@ -14,7 +14,6 @@ from synthwright.sandbox import (
     Failure,
     Limits,
     Sandbox,
-    Value,
     canonical,
     check_deterministic,
     check_program,
@@ -130,7 +129,14 @@ def check_triplet(program: str, call: str, references: Sequence[str], rules: Rul
     """
     if problem := check_format(program, [call]):
         return problem
-    return _executed(program, call, rules) if not rules.checks else _further(program, call, references, rules)
+    pair = _executed(program, call, rules)
+    arguments = parse_arguments(call)
+    if isinstance(pair, Problem) or isinstance(arguments, Failure):
+        return pair
+    for name in rules.checks:
+        if name in TRIPLET_CHECKS and (detail := TRIPLET_CHECKS[name](program, arguments.value, pair, references)):
+            return Problem(name, name, detail)
+    return pair
 
 
 def check_induction(program: str, calls: Sequence[str], message: str, count: int, rules: Rules) -> list[Pair] | Problem:
@@ -193,18 +199,6 @@ def _failed(step: str, failure: Failure) -> Problem:
     return Problem("sandbox" if failure.kind == "crashed" else step, failure.kind, str(failure)[:300])
 
 
-def _further(program: str, call: str, references: Sequence[str], rules: Rules) -> Pair | Problem:
-    pair = _executed(program, call, rules)
-    if isinstance(pair, Problem):
-        return pair
-    arguments = parse_arguments(call)
-    assert isinstance(arguments, Value)
-    for name in rules.checks:
-        if name in TRIPLET_CHECKS and (detail := TRIPLET_CHECKS[name](program, arguments.value, pair, references)):
-            return Problem(name, name, detail)
-    return pair
-
-
 def _empty_output(program: str, arguments: tuple[Any, ...], pair: Pair, references: Sequence[str]) -> str | None:
     return pair.output if pair.output in ("''", "b''", "[]", "()", "{}", "set()", "frozenset()") else None
 
@@ -220,12 +214,9 @@ def _constant(program: str, arguments: tuple[Any, ...], pair: Pair, references: 
     f = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "f"][-1]
     given = [*f.args.posonlyargs, *f.args.args, *f.args.kwonlyargs, *filter(None, (f.args.vararg, f.args.kwarg))]
     read = {node.id for node in ast.walk(f) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
-    read |= {node.target.id for node in ast.walk(f) if isinstance(node, ast.AugAssign) and _is_name(node.target)}  # pyright: ignore[reportAttributeAccessIssue]
+    augmented = (node.target for node in ast.walk(f) if isinstance(node, ast.AugAssign))
+    read |= {target.id for target in augmented if isinstance(target, ast.Name)}
     return None if read & {arg.arg for arg in given} else "f reads none of its parameters"
-
-
-def _is_name(node: ast.AST) -> bool:
-    return isinstance(node, ast.Name)
 
 
 def _input_in_program(program: str, arguments: tuple[Any, ...], pair: Pair, references: Sequence[str]) -> str | None:
