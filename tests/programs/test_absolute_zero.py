@@ -35,7 +35,7 @@ from synthwright.programs.absolute_zero_stats import answer_diversity, summary, 
 from synthwright.programs.base import data_path, read_jsonl
 from synthwright.runs.demonstrations import shipped
 from synthwright.runs.store import Store
-from synthwright.sandbox import Failure, Limits
+from synthwright.sandbox import Failure, Limits, Value
 from synthwright.signatures.absolute_zero import (
     Attempt,
     Measured,
@@ -722,6 +722,38 @@ def test_the_loop_grows_its_buffers_and_gives_rows(tmp_path):
     shown = [c["reference_programs"] for c in scripted.calls if c.predictor == "propose_deduction"]
     assert all(text.count("def f(") == 2 for text in shown)
     assert verified_again(artifacts(run), generator.rules) == 1.0
+
+
+def test_the_dataset_is_the_same_at_any_concurrency_and_after_a_stop(tmp_path):
+    def solved(call):
+        found = shared_sandbox("monty").run(call["program"], call["call"])
+        right = repr(found.value) if call.seed % 2 and isinstance(found, Value) else "'no'"
+        return {"reasoning": str(call.seed), "result": right}
+
+    def new(call):
+        return proposal(
+            f"def f(x):\n    out = []\n    for i in range(x):\n        out.append(i * {call.seed})\n    return out", "3"
+        )
+
+    def rows(name, n=8, **how):
+        generator = AbsoluteZero(batch_size=3, references=2, task_types=("deduction",))
+        scripted = lm(propose_deduction=new, solve_deduction=solved)
+        return sw.generate(generator, n=n, out=tmp_path / name, lms=scripted, **how)
+
+    once = [row.id for row in rows("once", concurrency=1)]
+    assert [row.id for row in rows("many", concurrency=7)] == once
+    rows("again", n=3)
+    assert [row.id for row in rows("again")] == once
+
+
+def test_the_second_backend_runs_what_the_first_lacks(tmp_path):
+    halves = (
+        "def f(x):\n    def parts():\n        for i in range(x):\n            yield i // 2\n    return list(parts())"
+    )
+    first = propose(tmp_path / "monty", {"propose_deduction": proposal(halves)})
+    assert rejects(first)[0].reason == "unsupported"
+    second = propose(tmp_path / "cpython", {"propose_deduction": proposal(halves)}, sandbox="subprocess")
+    assert artifacts(second)[0].output == "[0, 0, 1, 1, 2]"
 
 
 def test_without_a_target_there_is_one_step(tmp_path):
