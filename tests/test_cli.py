@@ -38,7 +38,7 @@ def test_show_prints_arguments_prompts_and_filters(method, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["evol-instrct"], "Did you mean 'evol-instruct'?"),
+        (["evol-instrct"], "Did you mean 'evol-instruct'"),
         (["evol-instruct", "-n", "0"], "`n` must be at least 1 row, got 0"),
         (["evol-instruct", "-n", "-2"], "`n` must be at least 1 row, got -2"),
         (["evol-instruct", "--preset", "fathful"], "Did you mean 'faithful'?"),

@@ -65,7 +65,7 @@ def scripted(**answers):
 
 def run_of(tmp_path, seeds=(BASIL,), *, n=None, answers=None, preset="practical", filters=None, **arguments):
     lm = scripted(**(answers or {}))
-    generator = Backtranslation.preset(preset, **arguments)
+    generator = Backtranslation.preset(preset, **{"iterations": 2, **arguments})
     seeds = None if seeds is None else [{"text": seed} if isinstance(seed, str) else seed for seed in seeds]
     return sw.generate(generator, seeds=seeds, n=n, out=tmp_path, lms=lm, filters=filters), lm
 

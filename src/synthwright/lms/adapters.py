@@ -58,7 +58,7 @@ class _Plan:
         }
         self.allowed = {name: get_args(a) for name, a in self.outputs.items() if get_origin(a) is Literal}
         self.response_format: dict[str, Any] | None = None
-        self.instructions = ""
+        self.instructions: str | None = ""
         self.system: dict[str, Any] = {}
         self.requirements = ""
         self.demos: list[tuple[list[dict[str, Any]], list[dict[str, Any]]]] = []  # demonstrations, their messages
@@ -89,7 +89,7 @@ class SchemaAdapter(dspy.JSONAdapter):
         if not self._plan(signature).plain or not isinstance(lm, MeteredLM) or not lm.unobserved():
             return await super().acall(lm, lm_kwargs, signature, demos, inputs)
         self._prepare_response_format(lm, lm_kwargs, signature)
-        outputs = await lm.acall(messages=self.format(signature, demos, inputs), **lm_kwargs)
+        outputs = await lm.answer(self.format(signature, demos, inputs), lm_kwargs)
         if not all(isinstance(output, str) and output for output in outputs):
             return self._call_postprocess(signature, signature, outputs, lm, lm_kwargs)
         return [self.parse(signature, output) for output in outputs]
@@ -99,9 +99,9 @@ class SchemaAdapter(dspy.JSONAdapter):
         content = self._user_message(plan, signature, inputs) if plan.plain else None
         if content is None:
             return super().format(signature, demos, inputs)
-        if plan.instructions != signature.instructions or not plan.system:
+        if plan.instructions is not signature.__doc__ or not plan.system:  # its property cleans the text every time
             plan.system = {"role": "system", "content": self.format_system_message(signature)}
-            plan.instructions = signature.instructions
+            plan.instructions = signature.__doc__
         return [plan.system, *self._demos(plan, signature, demos), {"role": "user", "content": content}]
 
     def _user_message(self, plan: _Plan, signature: Any, inputs: dict[str, Any]) -> str | None:

@@ -280,10 +280,19 @@ class MeteredLM(dspy.LM):
             return super().__call__(prompt, messages=messages, **options)
 
     async def acall(self, prompt: Any = None, *, messages: Any = None, **options: Any) -> Any:
-        prepared = self._direct(messages, options) if prompt is None and self.unobserved() else None
+        if prompt is None and self.unobserved():
+            return await self.answer(messages, options)
+        return await self._by_dspy(prompt, messages, options)
+
+    async def _by_dspy(self, prompt: Any, messages: Any, options: dict[str, Any]) -> Any:
+        with self._numbered(prompt, messages, options), adapter_message_call(self, messages):
+            return await super().acall(prompt, messages=messages, **options)
+
+    async def answer(self, messages: Any, options: dict[str, Any]) -> Any:
+        """What `acall` gives for messages, for callers who know that nobody observes the call."""
+        prepared = self._direct(messages, options)
         if prepared is None:
-            with self._numbered(prompt, messages, options), adapter_message_call(self, messages):
-                return await super().acall(prompt, messages=messages, **options)
+            return await self._by_dspy(None, messages, options)
         try:
             response = await self._async_metered.complete(*prepared)
         except Exception as error:
