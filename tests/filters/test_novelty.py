@@ -36,7 +36,7 @@ def real_texts(count):
     texts = []
     for path in sorted((ROOT / "optimizers" / "data").glob("*.jsonl")):
         records = map(json.loads, path.read_text(encoding="utf-8").splitlines())
-        texts += [str(value)[:400] for record in records for value in record["inputs"].values()]
+        texts += [str(value)[:400] for record in records for value in record.get("inputs", {}).values()]
     for path in sorted((ROOT / "docs").rglob("*.md")):
         texts += [part for part in re.split(r"(?<=[.:;])\s+", path.read_text(encoding="utf-8")) if len(part) < 300]
     rng = random.Random(0)

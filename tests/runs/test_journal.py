@@ -1,5 +1,6 @@
 """The call journal: nothing that was paid for is asked again."""
 
+import asyncio
 import sqlite3
 
 import dspy
@@ -9,6 +10,7 @@ import synthwright as sw
 from synthwright.errors import StoreError, UnrecordedCallError, UnusableLMError
 from synthwright.filters import Length
 from synthwright.lms.adapters import default_adapter
+from synthwright.lms.calls import EngineLM
 from synthwright.lms.journal import Journal, call_key, new_journal, open_journal
 from synthwright.lms.scopes import request_digest
 from synthwright.testing import ReplayLM, ScriptedLM
@@ -214,6 +216,37 @@ def test_journals_do_not_share_a_limit_with_the_rows(tmp_path):
     db.commit()
     again = sw.generate(Steps(), seeds=seeds(5), lms=lm, out=tmp_path)
     assert [row.id for row in again] == [row.id for row in run] and len(lm.calls) == 25
+
+
+class WaitingEngine:
+    """Answers after a while, and counts."""
+
+    supports_response_schema = True
+    supported_params = frozenset({"response_format", "temperature", "max_tokens", "seed"})
+    asked = 0
+
+    def complete(self, request):
+        return response('{"text": "same"}')
+
+
+class AsyncWaitingEngine(WaitingEngine):
+    async def complete(self, request):
+        type(self).asked += 1
+        await asyncio.sleep(0.05)
+        return response('{"text": "same"}')
+
+
+def test_equal_calls_under_way_at_the_same_time_are_one(tmp_path):
+    """Calls are equal where the user gave a sampling seed: no draw tells them apart."""
+
+    class Same(Steps):
+        async def aforward(self, topic):
+            made = await asyncio.gather(*(self.write.acall(topic="t", before="") for _ in range(3)))
+            return dspy.Prediction(rows=[Step(topic=topic, text=one.text) for one in made])
+
+    lm = EngineLM("waiting", WaitingEngine(), AsyncWaitingEngine(), concurrency=8, seed=7)
+    run = sw.generate(Same(), seeds=seeds(5), lms=lm, out=tmp_path)
+    assert len(run) == 15 and AsyncWaitingEngine.asked == 1 and run.total_usage.calls == 1
 
 
 # Replay
