@@ -230,7 +230,7 @@ class WaitingEngine:
 
 
 class AsyncWaitingEngine(WaitingEngine):
-    async def complete(self, request):
+    async def complete(self, request):  # pyright: ignore[reportIncompatibleMethodOverride]
         type(self).asked += 1
         await asyncio.sleep(0.05)
         return response('{"text": "same"}')
