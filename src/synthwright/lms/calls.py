@@ -3,12 +3,17 @@
 from typing import Any
 
 import dspy
+from dspy import lm15
 from dspy.lm15 import Request
 
-__all__ = ["RAW", "EngineLM", "chat_messages", "openai_response_format", "raw_prompt"]
+__all__ = ["RAW", "EngineLM", "UnreachableError", "chat_messages", "openai_response_format", "raw_prompt"]
 
 RAW = "raw_completion"
 """Key in a request's `config.extensions` that asks for a raw completion: the text goes to the model as it is."""
+
+
+class UnreachableError(lm15.TransportError):
+    """No connection to the server could be made: it says nothing about the call, which was not sent."""
 
 
 class EngineLM(dspy.LM):

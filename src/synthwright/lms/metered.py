@@ -20,7 +20,7 @@ from dspy.utils.exceptions import LMRateLimitError, LMServerError, LMTimeoutErro
 
 from synthwright.errors import ConfigError, TruncatedResponseError
 from synthwright.lms.budgets import Meter, Retry, Usage
-from synthwright.lms.calls import EngineLM, raw_prompt
+from synthwright.lms.calls import EngineLM, UnreachableError, raw_prompt
 from synthwright.lms.concurrency import AdaptiveLimit
 from synthwright.lms.journal import Journal, call_key
 from synthwright.lms.scopes import Scope, config_text, current_scope, request_digest, with_seed
@@ -38,7 +38,7 @@ _RETRYABLE = (
     LMTransportError,
 )
 _REFUSED = (lm15.RateLimitError, LMRateLimitError)
-_UNAVAILABLE = (*_REFUSED, lm15.TransportError, LMTransportError)
+_UNAVAILABLE = (*_REFUSED, UnreachableError)
 _TICKETS: ContextVar[Iterator[int] | None] = ContextVar("synthwright_tickets", default=None)
 _DIRECT = {"temperature", "max_tokens", "top_p", "stop", "presence_penalty", "frequency_penalty", "response_format"}
 """Arguments of a call that needs nothing else of DSPy than its answer."""
@@ -238,7 +238,7 @@ class AsyncMeteredEngine(_Metered):
                     if pause is None:
                         raise
                     if refused := isinstance(error, _REFUSED):
-                        slot.refused(getattr(error, "retry_after", None))
+                        slot.refused(None if getattr(error, "retry_after", None) is None else pause)
                 else:
                     if self.limit.adaptive:
                         slot.done()

@@ -12,7 +12,7 @@ from dspy.lm15 import Request, Response, TokenLogprob
 
 from synthwright.errors import UnusableLMError
 from synthwright.lms import wire
-from synthwright.lms.calls import EngineLM
+from synthwright.lms.calls import EngineLM, UnreachableError
 from synthwright.lms.http import (
     Credentials,
     Endpoint,
@@ -293,7 +293,7 @@ class AsyncOpenAIEngine:
             except lm15.LM15Error as error:
                 problem = error
                 tried.append(endpoint)
-                if not isinstance(error, _UnreachableError) or len(tried) >= len(engine.endpoints.all):
+                if not isinstance(error, UnreachableError) or len(tried) >= len(engine.endpoints.all):
                     raise
             finally:
                 engine.endpoints.give(endpoint, since, problem)
@@ -352,7 +352,7 @@ class AsyncOpenAIEngine:
             found = transport_error(error, endpoint.base, timeout)
             unconnected = isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
             lost = isinstance(found, lm15.TransportError)
-            kind = _UnreachableError if lost and unconnected else type(found)
+            kind = UnreachableError if lost and unconnected else type(found)
             # without its cause: what aiohttp says of proxies and headers can hold secrets
             raise kind(engine.credentials.clean(found.message)) from None
 
@@ -388,10 +388,6 @@ class AsyncOpenAIEngine:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "AsyncOpenAIEngine":
         return self
-
-
-class _UnreachableError(lm15.TransportError):
-    """No connection was made, so nothing was asked and nothing is paid: another endpoint can be asked at once."""
 
 
 async def _read_body(reply: "aiohttp.ClientResponse", limit: int, where: str) -> bytes:
