@@ -85,12 +85,12 @@ def test_the_host_is_as_before_after_many_bombs(monty):
         monty.run_many([(hostile.program, hostile.inputs) for hostile in BOMBS])
 
     round_of_bombs()
-    memory, descriptors = resident_kb(), files()
+    memory, descriptors, processes = resident_kb(), files(), len(children())  # other tests have children too
     for _ in range(3):
         round_of_bombs()
     assert resident_kb() - memory < 20_000
     assert files() <= descriptors + 4
-    assert len(children()) <= 3  # two workers, perhaps one just replaced
+    assert len(children()) <= processes + 1  # perhaps one was just replaced
 
 
 def test_innocent_programs_beside_hostile_ones_are_undisturbed(monty):
