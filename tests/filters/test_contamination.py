@@ -156,7 +156,7 @@ def test_a_file_that_is_no_text_is_named(tmp_path):
 def test_arguments_must_make_sense(files):
     with pytest.raises(ConfigError, match="Name at least one file"):
         Decontamination(("instruction",), ())
-    with pytest.raises(ConfigError, match="are lists"):
+    with pytest.raises(ConfigError, match="is a list"):
         Decontamination("instruction", (files / "maths.jsonl",))  # pyright: ignore[reportArgumentType]
     with pytest.raises(ConfigError, match="`n` and `shortest` >= 1"):
         Decontamination(("instruction",), (files / "maths.jsonl",), n=0)

@@ -5,7 +5,7 @@ import pytest
 
 import synthwright as sw
 from synthwright.errors import ConfigError
-from synthwright.filters import ExactDuplicate, Filter, Length, RougeNovelty, as_filter
+from synthwright.filters import ExactDuplicate, Filter, Length, RougeNovelty, SpecialTokens, as_filter
 from synthwright.filters.base import text_of
 from synthwright.filters.duplicates import rouge_l, rouge_tokens
 
@@ -132,6 +132,12 @@ def test_filters_are_named_in_snake_case_and_shown_with_their_settings():
 def test_a_field_that_does_not_exist_is_named():
     with pytest.raises(ConfigError, match="Task rows have no field 'response'; their fields: parent_ids, provenance, "):
         Length("response").check(task("x"))
+
+
+@pytest.mark.parametrize("cls", [ExactDuplicate, SpecialTokens])
+def test_one_name_where_a_list_is_wanted_is_not_read_letter_by_letter(cls):
+    with pytest.raises(ConfigError, match=r"is a list, got 'text': write \('text',\)"):
+        cls("text")
 
 
 def test_fields_that_are_no_text_are_read_as_text():

@@ -8,7 +8,7 @@ from typing import Any
 
 from synthwright.errors import ConfigError
 
-__all__ = ["Filter", "FunctionFilter", "RowCheck", "Texts", "as_filter", "text_of"]
+__all__ = ["Filter", "FunctionFilter", "RowCheck", "Texts", "as_filter", "no_single_name", "text_of"]
 
 RowCheck = Callable[[Any], str | None]
 """A plain function as a filter: takes a row, returns None to keep it or a short reason to drop it."""
@@ -77,6 +77,16 @@ def as_filter(value: Filter | RowCheck) -> Filter:
             "Pass an instance: `filters=[Length('response', 20, 2000)]`."
         )
     return FunctionFilter(value)
+
+
+def no_single_name(owner: Filter, name: str) -> None:
+    """See that a setting which is a list of names is not one name, whose letters would be taken for names.
+
+    Raises:
+        ConfigError: It is a single text.
+    """
+    if isinstance(given := getattr(owner, name), str):
+        raise ConfigError(f"`{name}` of {type(owner).__name__} is a list, got {given!r}: write ({given!r},).")
 
 
 def text_of(row: Any, field: str) -> str:

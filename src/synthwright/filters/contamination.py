@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from synthwright.errors import ConfigError
-from synthwright.filters.base import Filter, text_of
+from synthwright.filters.base import Filter, no_single_name, text_of
 from synthwright.filters.words import ngrams, words
 
 if TYPE_CHECKING:
@@ -74,11 +74,8 @@ class Decontamination(Filter):
     def __post_init__(self) -> None:
         if self.n < 1 or self.shortest < 1:
             raise ConfigError(f"Decontamination needs `n` and `shortest` >= 1, got {self.n!r} and {self.shortest!r}.")
-        if isinstance(self.fields, str) or isinstance(self.against, str):
-            raise ConfigError(
-                "`fields` and `against` of Decontamination are lists, got "
-                f"{self.fields!r} and {self.against!r}: write ('{self.fields}',)."
-            )
+        no_single_name(self, "fields")
+        no_single_name(self, "against")
         self.against = tuple(os.fspath(path) for path in self.against)
         self.items = _Items(read_items(self.against, self.item_field))
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rapidfuzz.distance import LCSseq
 
 from synthwright.errors import ConfigError
-from synthwright.filters.base import Filter, Texts, text_of
+from synthwright.filters.base import Filter, Texts, no_single_name, text_of
 
 if TYPE_CHECKING:
     from synthwright.filters.index import DigestSet, Postings, TextStore
@@ -37,6 +37,9 @@ class ExactDuplicate(Filter):
 
     fields: tuple[str, ...] = ()
     _seen: "DigestSet | None" = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        no_single_name(self, "fields")
 
     def _digest(self, row: Any) -> int:
         if not self.fields:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from synthwright.errors import ConfigError
-from synthwright.filters.base import Filter, Texts, text_of
+from synthwright.filters.base import Filter, Texts, no_single_name, text_of
 
 __all__ = ["EndsWith", "Keywords", "Length", "SpecialTokens", "Start"]
 
@@ -72,6 +72,9 @@ class SpecialTokens(Filter):
     """Drops rows in which a chat template's or an adapter's markers stand as text."""
 
     fields: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        no_single_name(self, "fields")
 
     def check(self, row: Any) -> str | None:
         for field in self.fields:
