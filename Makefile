@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 TRAIN  := $(VENV)/train
 
-.PHONY: demo test test-services test-train check format bench clean
+.PHONY: demo test test-services test-train check docs format bench clean
 
 demo: $(VENV)/lm
 	$(BIN)/python examples/demo.py
@@ -32,6 +32,14 @@ format: $(VENV)/ready
 BENCH := import_time embedded throughput adaptive scheduler memory novelty duplicates embeddings sandbox retrieval
 bench: $(VENV)/lm $(VENV)/bench
 	for name in $(BENCH); do echo "== $$name"; $(BIN)/python benchmarks/$$name.py || exit 1; done
+
+# The documentation as a site: build/docs/index.html.
+docs: $(VENV)/docs
+	$(BIN)/sphinx-build -W -q -b html docs build/docs
+
+$(VENV)/docs: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	touch $@
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "synthwright needs Python 3.11 or later; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 $(MAKECMDGOALS)")'

@@ -21,7 +21,6 @@ from synthwright.programs.backtranslation_pairs import LabelledPair, labelled_pa
 from synthwright.programs.base import read_jsonl
 from synthwright.programs.evol_instruct_checks import opens_with_request
 from synthwright.retrieval import BM25, Passage, PassageList, Tokenizer
-from synthwright.runs.run import Run
 from synthwright.signatures.backtranslation import BacktranslatedRow
 from synthwright.signatures.rows import Rejected
 
@@ -36,7 +35,6 @@ __all__ = [
     "judge_quality",
     "judge_seeds",
     "recovers_text",
-    "rejects_of",
 ]
 
 SHORTEST, LONGEST, END = 20, 240, 500
@@ -186,12 +184,6 @@ def judge_seeds(split: str = "test") -> list[dict[str, str]]:
     return [{"text": pair.response, "instruction": pair.instruction} for pair in chosen]
 
 
-def rejects_of(run: Run[Any]) -> list[Rejected]:
-    """What a run dropped, from its `rejected.jsonl`."""
-    records = read_jsonl(run.out / "rejected.jsonl")
-    return [Rejected(**{name: value for name, value in record.items() if name != "seed"}) for record in records]
-
-
 def judge_quality(rows: Iterable[BacktranslatedRow], rejected: Iterable[Rejected]) -> JudgeQuality:
     """Precision and recall of the judge of a run over labelled pairs, the paper's table 9.
 
@@ -201,7 +193,7 @@ def judge_quality(rows: Iterable[BacktranslatedRow], rejected: Iterable[Rejected
 
     Example:
         >>> run = generate(Backtranslation(iterations=1), seeds=judge_seeds(), lms=lm, out="runs/judge")
-        >>> judge_quality(run, rejects_of(run))
+        >>> judge_quality(run, run.rejects())
     """
     kept = [label for row in rows if (label := _label(row.instruction, row.response))]
     dropped, unread = [], 0

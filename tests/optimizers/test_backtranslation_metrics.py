@@ -9,7 +9,6 @@ from synthwright.optimizers.metrics.backtranslation import (
     curation,
     judge_quality,
     judge_seeds,
-    rejects_of,
 )
 from synthwright.optimizers.seeds import no_overlap, shipped_metrics, shipped_seeds
 from synthwright.programs.backtranslation import Backtranslation
@@ -136,7 +135,7 @@ def verdicts(scores):
 def quality_of(tmp_path, scores, split="all", **arguments):
     generator = Backtranslation(iterations=1, **arguments)
     run = sw.generate(generator, seeds=judge_seeds(split), lms=verdicts(scores), out=tmp_path)
-    return judge_quality(run, rejects_of(run))
+    return judge_quality(run, run.rejects())
 
 
 def test_a_perfect_judge_has_precision_and_recall_of_one(tmp_path):

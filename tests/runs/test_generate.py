@@ -164,6 +164,10 @@ def test_a_garbled_reply_is_kept_as_a_reject(tmp_path):
     assert sorted((reason, count) for _, reason, count in run.funnel.lost) == [("truncated", 1), ("unparsable", 1)]
     rejects = [json.loads(line) for line in text(run, "rejected.jsonl").splitlines()]
     assert [(r["seed"], r["content"]["reply"]) for r in rejects] == [(1, "not json at all"), (2, '{"riddle": "cut')]
+    assert [(reject.stage, reject.reason) for reject in run.rejects()] == [
+        ("riddles", "unparsable"),
+        ("riddles", "truncated"),
+    ]
 
 
 def test_line_separators_of_unicode_stay_within_one_line(tmp_path):
@@ -298,6 +302,7 @@ def test_rounds_see_rows_artifacts_target_and_seeds(tmp_path):
         (2, len(run.rows), 23, 90, [{"word": "own"}], 90 - len(run.rows)),
     ]
     assert run.complete and run.stopped == "there is nothing more to ask"
+    assert len(run.artifacts(Hint)) == 23 and isinstance(run.artifacts(sw.Row)[0], Hint)
     seen.clear()
     sw.generate(Watching(), n=95, seeds=[{"word": "own"}], out=tmp_path, lms=lm)
     assert seen == [(2, len(run.rows), 23, 95, [{"word": "own"}], 95 - len(run.rows))]

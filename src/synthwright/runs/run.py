@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Progress", "Run", "UntypedRow", "load_run"]
 
 RowT = TypeVar("RowT", bound=Row)
+ArtifactT = TypeVar("ArtifactT", bound=Row)
 
 
 @dataclass
@@ -116,6 +117,19 @@ class Run(Generic[RowT]):
         for usage in self.usage.values():
             total.add(usage)
         return total
+
+    def rejects(self) -> Iterator[Rejected]:
+        """What was dropped, in order, streamed from `rejected.jsonl`."""
+        with (self.out / "rejected.jsonl").open(encoding="utf-8") as file:
+            for line in file:
+                record = json.loads(line)
+                record.pop("seed")  # the index of the seed that gave it
+                yield Rejected.model_validate(record)
+
+    def artifacts(self, kind: type[ArtifactT]) -> list[ArtifactT]:
+        """The intermediate results of one class, in order: what generators return as `artifacts`."""
+        with Store(self.out) as store:
+            return [artifact for artifact in store.log("artifacts") if isinstance(artifact, kind)]
 
     def config(self) -> dict[str, Any]:
         """What made the run: method, generator, arguments, prompts, lms, filters, seed, and `created`, a date."""
