@@ -2,27 +2,23 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import dspy
 
-from synthwright.errors import BudgetExhaustedError, ConfigError, StoreError, UnusableLMError, did_you_mean
-from synthwright.lms.adapters import default_adapter
-from synthwright.lms.budgets import Budget, Meter, Retry
-from synthwright.lms.calls import EngineLM
-from synthwright.lms.journal import new_journal
-from synthwright.lms.metered import metered
+from synthwright.errors import BudgetExhaustedError, ConfigError, UnusableLMError, did_you_mean
+from synthwright.lms.budgets import Retry
 from synthwright.optimizers import bootstrap, gepa
 from synthwright.optimizers.candidates import Candidate, PromptState
-from synthwright.optimizers.scoring import Metric, Scored, judge, score_seeds
+from synthwright.optimizers.evaluate import Evaluation, compare, evaluation_of
+from synthwright.optimizers.scoring import Metric, Scored
 from synthwright.optimizers.seeds import examples, no_overlap, shipped_metrics, shipped_seeds
-from synthwright.optimizers.stats import paired_difference
+from synthwright.optimizers.session import open_session
 from synthwright.optimizers.tuned import Tuned
 from synthwright.programs.base import Generator
-from synthwright.runs.demonstrations import apply_shipped, shipped_gold
-from synthwright.runs.roles import assign_lms, resolve_lms
+from synthwright.runs.demonstrations import shipped_gold
 from synthwright.signatures.rows import Row
 
 __all__ = ["OptimizeProgress", "optimize"]
@@ -132,45 +128,44 @@ def optimize(
             f"Need draws >= 1, budget >= 1 and 0 < threshold <= 1; got {draws!r}, {budget!r}, {threshold!r}."
         )
     train, val, test = _split(generator, trainset, valset, testset)
-    program: Generator[RowT] = generator.deepcopy()
-    predictors = _targets(program, targets)
-    role_lms = resolve_lms(program, lms)
-    limit = concurrency or min(lm.concurrency if isinstance(lm, EngineLM) else 16 for lm in role_lms.values())
-    apply_shipped(program, role_lms, skip=predictors)  # a weak judge or answerer is no use without, before or after
-    calls = new_journal(_journal_file(out))
-    meter = Meter(Budget(calls=budget), changed=calls.write, count_recalled=True)
-    wrapped = assign_lms(program, role_lms, meter, retry, limit, calls)
+    names = _targets(generator, targets)
     state = OptimizeProgress("before", 0, budget)
     history: list[Candidate] = []
+    with open_session(
+        generator, lms, budget=budget, retry=retry, concurrency=concurrency, seed=seed, out=out, bare=names
+    ) as session:
+        program = session.program
+        predictors = {name: program.all_predictors()[name] for name in names}
+        given = Candidate({name: PromptState.of(p) for name, p in predictors.items()}, "as given")
 
-    def report(phase: str | None = None) -> None:
-        state.phase, state.calls = phase or state.phase, meter.used.calls
-        if progress is not None:
-            progress(state)
+        def report(phase: str | None = None) -> None:
+            state.phase, state.calls = phase or state.phase, session.spent
+            if progress is not None:
+                progress(state)
 
-    def note(candidate: Candidate) -> None:
-        history.append(candidate)
-        state.candidates, state.first = len(history), history[0].mean
-        state.best = max(c.mean for c in history)
-        report("search")
+        def note(candidate: Candidate) -> None:
+            history.append(candidate)
+            state.candidates, state.first = len(history), history[0].mean
+            state.best = max(c.mean for c in history)
+            report("search")
 
-    def score(seeds: Sequence[dspy.Example]) -> list[Scored]:
-        return score_seeds(program, seeds, metric, draws=draws, seed=seed + 1, limit=limit)
+        def proof(scored: list[Scored], calls: int) -> Evaluation:
+            usage = (calls, session.meter.used.tokens, time.monotonic() - started)
+            return evaluation_of(
+                scored, program, metric, held_out, draws=draws, seed=seed, lms=session.models, usage=usage
+            )
 
-    adapter = default_adapter()
-    given = Candidate({name: PromptState.of(p) for name, p in predictors.items()}, "as given")
-    with dspy.context(lm=wrapped["generator"], adapter=adapter, disable_history=True):
         report("before")
         try:
-            first = score(test[:1])
-            cost = max(1, meter.used.calls)  # LM calls for one seed with all its draws
+            first = session.prove(test[:1], metric, draws)
+            cost = max(1, session.spent)  # LM calls for one seed with all its draws
             if budget < LEAST_SEEDS * cost:
                 raise ConfigError(
                     f"A budget of {budget} LM calls is too small: one seed takes {cost} calls ({draws} draws), and "
                     f"anything below {LEAST_SEEDS * cost} calls cannot find and prove a gain."
                 )
             test, val = test[: budget // (6 * cost)], val[: budget // (12 * cost)]
-            before = first + score(test[1:])
+            before = proof(first + session.prove(test[1:], metric, draws), session.spent)
             stop_at = budget - round(1.15 * len(test) * cost)
             report("search")
             if chosen == "bootstrap":
@@ -180,15 +175,15 @@ def optimize(
                     metric,
                     train,
                     val,
-                    spent=lambda: meter.used.calls,
+                    spent=lambda: session.spent,
                     budget=stop_at,
-                    gold=shipped_gold(program, role_lms) if gold is None else gold,
+                    gold=shipped_gold(program, session.lms) if gold is None else gold,
                     draws=draws,
                     max_demos=max_demos,
                     threshold=threshold,
                     rounds=rounds,
                     seed=seed,
-                    limit=limit,
+                    limit=session.limit,
                     note=note,
                 )
             else:
@@ -199,40 +194,38 @@ def optimize(
                     metric,
                     train,
                     val,
-                    reflection_lm=metered(reflection_lm, role="reflection", meter=meter, retry=retry, journal=calls),
-                    rollouts=max(1, int(0.85 * (stop_at - meter.used.calls) / cost)),
+                    reflection_lm=session.also_metered(reflection_lm, "reflection"),
+                    rollouts=max(1, int(0.85 * (stop_at - session.spent) / cost)),
                     draws=draws,
                     seed=seed,
-                    limit=limit,
-                    adapter=adapter,
+                    limit=session.limit,
+                    adapter=session.adapter,
                     note=note,
                 )
             best.apply(predictors)
             report("after")
-            after = before if best.prompts == given.prompts else score(test)
+            searched = session.spent
+            after = before if best.prompts == given.prompts else proof(session.prove(test, metric, draws), 0)
+            after = replace(after, calls=session.spent - searched)
         except BudgetExhaustedError as error:
             raise ConfigError(f"The budget of {budget} LM calls ended before the proof was done: raise it.") from error
         except dspy.LMError as error:
             raise UnusableLMError(f"The LM failed while prompts were tuned: {error}") from error
-        finally:
-            calls.close()
-    tuned = generator.deepcopy()
-    best.apply(tuned.all_predictors())
-    result = Tuned(
-        generator=tuned,
-        metric=paired_difference([s.score for s in before], [s.score for s in after], seed=seed),
-        held_out=_held_out(held_out, before, after, seed),
-        best=best,
-        before=given,
-        history=history,
-        optimizer=chosen,
-        calls=meter.used.calls,
-        tokens=meter.used.tokens,
-        seconds=time.monotonic() - started,
-        lms={role: lm.model for role, lm in role_lms.items()},
-        draws=draws,
-        names={"metric": _name(metric), **({"held_out": _name(held_out)} if held_out else {})},
-    )
+        tuned = generator.deepcopy()
+        best.apply(tuned.all_predictors())
+        result = Tuned(
+            generator=tuned,
+            proof=compare(before, after, seed=seed),
+            best=best,
+            before=given,
+            history=history,
+            optimizer=chosen,
+            calls=session.spent,
+            tokens=session.meter.used.tokens,
+            seconds=time.monotonic() - started,
+            lms=session.models,
+            draws=draws,
+        )
     if out is not None:
         result.save(out)
     return result
@@ -268,36 +261,13 @@ def _split(
     return train, val, test
 
 
-def _targets(program: Generator[Any], names: Sequence[str] | None) -> dict[str, dspy.Predict]:
-    found = program.target_predictors()
-    if names is not None:
-        for name in names:
-            if name not in found:
-                raise ConfigError(f"{name!r} is not a predictor that can be tuned. {did_you_mean(name, found)}")
-        found = {name: found[name] for name in names}
+def _targets(generator: Generator[Any], names: Sequence[str] | None) -> list[str]:
+    found = generator.target_predictors()
     if not found:
         raise ConfigError(
-            f"{type(program).__name__} has nothing to tune: all its predictors are frozen, or there are none."
+            f"{type(generator).__name__} has nothing to tune: all its predictors are frozen, or there are none."
         )
-    return found
-
-
-def _held_out(metric: Metric | None, before: list[Scored], after: list[Scored], seed: int) -> Any:
-    if metric is None:
-        return None
-    scores = [[judge(metric, scored.example, scored.draws)[0] for scored in scoreds] for scoreds in (before, after)]
-    return paired_difference(scores[0], scores[1], seed=seed)
-
-
-def _name(metric: Metric) -> str:
-    return getattr(metric, "__name__", type(metric).__name__)
-
-
-def _journal_file(out: str | Path | None) -> Path | None:
-    if out is None:
-        return None
-    try:
-        Path(out).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"Cannot write to {str(out)!r}: {error.strerror or error}.") from error
-    return Path(out) / "journal.sqlite"
+    for name in names or ():
+        if name not in found:
+            raise ConfigError(f"{name!r} is not a predictor that can be tuned. {did_you_mean(name, found)}")
+    return list(found if names is None else names)

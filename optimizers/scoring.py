@@ -14,7 +14,7 @@ from synthwright.portal import run_coroutine
 from synthwright.programs.base import Generator, unparsable
 from synthwright.signatures.rows import Rejected, Row
 
-__all__ = ["Draw", "Metric", "Scored", "example_of", "score_seeds", "seed_key"]
+__all__ = ["Draw", "Metric", "Scored", "example_of", "judge", "metric_name", "score_seeds", "seed_key"]
 
 Metric = Callable[..., Any]
 """DSPy's five arguments `(example, pred, trace, pred_name, pred_trace)`; returns a number in [0, 1], or a
@@ -101,7 +101,7 @@ def judge(metric: Metric, example: dspy.Example, draws: Sequence[Draw]) -> tuple
     given = metric(example, dspy.Prediction(rows=rows, rejected=rejected, artifacts=artifacts), None, None, None)
     value = given.get("score") if isinstance(given, dspy.Prediction) else given
     feedback = str(given.get("feedback", "")) if isinstance(given, dspy.Prediction) else ""
-    name = getattr(metric, "__name__", repr(metric))
+    name = metric_name(metric)
     if isinstance(value, bool):
         value = float(value)
     if not isinstance(value, int | float) or math.isnan(value) or not 0 <= value <= 1:
@@ -125,6 +125,11 @@ async def _draw(
         steps = [(names[id(p)], dict(inputs), dict(outputs)) for p, inputs, outputs in trace if id(p) in names]
         artifacts = list(prediction.get("artifacts") or [])
         return Draw(list(prediction.rows), list(prediction.get("rejected") or []), steps, artifacts)
+
+
+def metric_name(metric: Metric) -> str:
+    """What reports call a metric: its name, or that of its class."""
+    return getattr(metric, "__name__", type(metric).__name__)
 
 
 def seed_key(example: dspy.Example) -> str:

@@ -3,12 +3,13 @@
 import difflib
 import json
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from synthwright.errors import StoreError
 from synthwright.optimizers.candidates import Candidate
+from synthwright.optimizers.evaluate import Comparison
 from synthwright.optimizers.stats import Difference
 from synthwright.programs.base import Generator
 from synthwright.signatures.rows import Row
@@ -24,8 +25,7 @@ class Tuned(Generic[RowT]):
 
     Attributes:
         generator: The generator with the tuned prompts.
-        metric: Score of the optimized metric on the test seeds, before and after.
-        held_out: The same for a check that was not optimized; None if there is none.
+        proof: The test seeds scored with the prompts as given (`a`) and as tuned (`b`).
         best: The prompts found.
         before: The prompts as they were given.
         history: Candidates in the order in which they were scored.
@@ -38,8 +38,7 @@ class Tuned(Generic[RowT]):
     """
 
     generator: Generator[RowT]
-    metric: Difference
-    held_out: Difference | None
+    proof: Comparison
     best: Candidate
     before: Candidate
     history: list[Candidate]
@@ -49,7 +48,21 @@ class Tuned(Generic[RowT]):
     seconds: float
     lms: dict[str, str]
     draws: int
-    names: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def metric(self) -> Difference:
+        """Score of the optimized metric on the test seeds, before and after."""
+        return self.proof.metric
+
+    @property
+    def held_out(self) -> Difference | None:
+        """The same for a check that was not optimized; None if there is none."""
+        return self.proof.held_out
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Names of the `metric` and of the `held_out` check."""
+        return self.proof.a.names
 
     def report(self) -> str:
         """The outcome in words and numbers, with the difference of every prompt."""
