@@ -4,7 +4,7 @@ For each method one run of `optimize` with a fixed small budget, beside the demo
 Runs are kept in `runs/optimize/METHOD`: one that is interrupted goes on where it stopped, one that is finished is not
 made again. Results go to `benchmarks/results/optimize.md`, and the tuned prompts beside it.
 
-Usage: python benchmarks/optimize.py [--methods evol_instruct,targen] [--budget 280] [--fresh]
+Usage: python benchmarks/optimize.py [--methods evol_instruct,targen] [--budget 160] [--fresh]
 """
 
 import argparse
@@ -26,7 +26,7 @@ from synthwright.optimizers.stats import Difference
 ROOT = Path(__file__).parents[1]
 RUNS = ROOT / "runs" / "optimize"
 RESULTS = ROOT / "benchmarks" / "results"
-BUDGET = 280
+BUDGET = 160
 CONCURRENCY = 2
 
 
@@ -114,10 +114,10 @@ def write_table() -> None:
     lines = [
         "# Prompts tuned on the embedded LM",
         "",
-        "`python benchmarks/optimize.py`: SmolLM2-135M-Instruct, demonstration search (`bootstrap`), a small setting of "
-        "each method so that a draw costs few calls (`benchmarks/optimize_settings.py`), two CPU cores shared with "
-        "other work. All scores are means over test seeds that the search never saw, on the same draws. `zero-shot` has "
-        "no demonstrations; `shipped` has the ones that the method ships for weak LMs, written by hand, which the "
+        "`python benchmarks/optimize.py`: SmolLM2-135M-Instruct, demonstration search (`bootstrap`), a small setting "
+        "of each method so that a draw costs few calls (`benchmarks/optimize_settings.py`), two CPU cores shared with "
+        "other work. All scores are means over test seeds that the search never saw, on the same draws. `zero-shot` "
+        "has no demonstrations; `shipped` has the ones that the method ships for weak LMs, written by hand, which the "
         "search may choose as well; `tuned` is what it chose. The interval is that of tuned minus zero-shot (paired "
         "bootstrap, 95 %). The held-out check was never optimized. Calls are those of search and proof together.",
         "",

@@ -28,7 +28,7 @@ class Setting:
     targets: tuple[str, ...] | None = None
     seeds: Callable[[Any], bool] = lambda example: True
     inputs: Mapping[str, Any] = field(default_factory=dict)
-    draws: int = 2
+    draws: int = 1
     budget: int = 0
     why: str = "as it is"
 
@@ -42,9 +42,9 @@ SETTINGS: dict[str, Setting] = {
     ),
     "backtranslation": Setting(targets=("write",), inputs={"rate": False}, why="without the judge"),
     "codeclm": Setting(
-        arguments={"contrast": "never", "iterations": 1, "instructions_per_metadata": 1, "answer": False},
+        arguments={"contrast": "never", "iterations": 1, "check_metadata": False, "answer": False},
         targets=("decode",),
-        why="the decoder alone: no improvement, no answers",
+        why="the decoder alone: no check of metadata, no improvement, no answers",
     ),
     "debate_reflect": Setting(
         arguments={
@@ -62,7 +62,7 @@ SETTINGS: dict[str, Setting] = {
         targets=("add_constraints",),
         why="one operator of six, one round, without judge and answers",
     ),
-    "magpie": Setting(draws=1, why="the three taggers; sampling queries has no prompt"),
+    "magpie": Setting(budget=240, why="the three taggers; sampling queries has no prompt"),
     "self_instruct": Setting(
         targets=("propose",),
         seeds=lambda example: "existing_instructions" in example,
@@ -71,10 +71,13 @@ SETTINGS: dict[str, Setting] = {
     "synthetic_data_rl": Setting(
         arguments={"votes": 2, "min_margin": 1, "attempts": 2, "rewrite": False},
         targets=("generate",),
-        draws=1,
         why="the question writer: 2 votes, 2 tries of the base, no rewriting",
     ),
-    "targen": Setting(arguments={"self_correct": False}, targets=("write",), why="rows alone, without self-correction"),
+    "targen": Setting(
+        arguments={"self_correct": False, "illustrations": ()},
+        targets=("write",),
+        why="rows alone: no self-correction, no illustrations",
+    ),
 }
 
 EXPLANATIONS: dict[str, str] = {}

@@ -3,7 +3,7 @@
 import difflib
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -35,6 +35,8 @@ class Tuned(Generic[RowT]):
         seconds: Wall time.
         lms: Model name by role.
         draws: Draws a seed when scores were taken.
+        warnings: What was noticed on the way.
+        interrupted: Whether Ctrl-C ended the search; the proof is of the best until then.
     """
 
     generator: Generator[RowT]
@@ -48,6 +50,8 @@ class Tuned(Generic[RowT]):
     seconds: float
     lms: dict[str, str]
     draws: int
+    warnings: list[str] = field(default_factory=list)
+    interrupted: bool = False
 
     @property
     def metric(self) -> Difference:
@@ -74,6 +78,7 @@ class Tuned(Generic[RowT]):
         if self.held_out is not None:
             lines.append(f"  {self.names.get('held_out', 'held-out check')} (not optimized):  {self.held_out}")
         lines.append(f"  best candidate: {self.best.origin}; draws a seed: {self.draws}")
+        lines += [f"  note: {warning}" for warning in self.warnings]
         for name, difference in self.prompt_diffs().items():
             lines += [f"  prompt of {name}:", *("    " + line for line in difference)]
         return "\n".join(lines)
@@ -119,14 +124,14 @@ class Tuned(Generic[RowT]):
             StoreError: The directory cannot be written.
         """
         out = Path(directory)
-        history = [{"origin": c.origin, "mean": c.mean, "scores": c.scores} for c in self.history]
         report = {**self.as_dict(), "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
         try:
             out.mkdir(parents=True, exist_ok=True)
             self.generator.save_prompts(out / "prompts.json")
             (out / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
             (out / "report.txt").write_text(self.report() + "\n", encoding="utf-8")
-            (out / "history.jsonl").write_text("".join(json.dumps(h) + "\n" for h in history), encoding="utf-8")
+            history = (json.dumps(candidate.as_dict(), default=repr) + "\n" for candidate in self.history)
+            (out / "history.jsonl").write_text("".join(history), encoding="utf-8")
         except OSError as error:
             raise StoreError(f"Cannot write to {str(out)!r}: {error.strerror or error}.") from error
 
