@@ -284,7 +284,7 @@ class _Replies(BaseCallback):
     def __init__(self) -> None:
         self.count, self.last = 0, ""
 
-    def on_lm_end(self, call_id: str, outputs: Any, exception: Exception | None = None) -> None:
+    def on_lm_end(self, call_id: str, outputs: Any, exception: BaseException | None = None) -> None:
         self.count += 1
         self.last = str(outputs[0] if isinstance(outputs, list) and outputs else outputs or exception)
 

@@ -1,7 +1,6 @@
 """Scoring a generator on seeds: k draws a seed, one metric over the list of what they gave."""
 
 import asyncio
-import math
 import numbers
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -88,7 +87,7 @@ def score_seeds(
 
         async def draw(example: dspy.Example, number: int) -> Draw:
             async with slots:
-                made, _ = await draw_once(program, example.inputs(), f"{seed_key(example)}:{number}", seed, names)
+                made, _ = await draw_once(program, dict(example.inputs()), f"{seed_key(example)}:{number}", seed, names)
                 return made
 
         tasks = [[asyncio.create_task(draw(example, number)) for number in range(draws)] for example in examples]
@@ -156,7 +155,7 @@ def verdict_of(metric: Metric, given: Any) -> tuple[float, str]:
             f"The metric {name} returned {value!r}, which says nothing about a list of draws; it must return a number "
             "in [0, 1], such as the share of the rows that are good."
         )
-    if not isinstance(value, numbers.Real) or math.isnan(value) or not 0 <= value <= 1:
+    if not isinstance(value, numbers.Real) or not 0 <= float(value) <= 1:  # NaN compares as false
         raise ConfigError(f"The metric {name} returned {given!r}; it must return a number in [0, 1].")
     return float(value), feedback
 

@@ -60,7 +60,7 @@ class Session:
         """Score seeds on the draws that proofs, evaluations and comparisons share, which searches never see."""
         return score_seeds(self.program, seeds, metric, draws=draws, seed=self.seed + 1, limit=self.limit)
 
-    def also_metered(self, lm: dspy.LM, role: str) -> MeteredLM:
+    def also_metered(self, lm: dspy.BaseLM, role: str) -> MeteredLM:
         """Another LM whose calls count towards the same budget."""
         return metered(lm, role=role, meter=self.meter, retry=self.retry, journal=self.journal)
 

@@ -10,7 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import dspy
 
@@ -166,4 +166,4 @@ class SetValued(dspy.Module):
         """Take over how an LM samples, and leave each predictor the LM of its role."""
         sampling = {name: lm.kwargs[name] for name in ("rollout_id", "temperature") if name in lm.kwargs}
         for _, predictor in self.named_predictors():
-            predictor.lm = predictor.lm.copy(**sampling)
+            predictor.lm = cast(dspy.LM, predictor.lm).copy(**sampling)

@@ -5,11 +5,12 @@ import json
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from synthwright.errors import StoreError
 from synthwright.optimizers.candidates import Candidate
 from synthwright.optimizers.evaluate import Comparison
+from synthwright.optimizers.page import page
 from synthwright.optimizers.stats import Difference
 from synthwright.programs.base import Generator
 from synthwright.signatures.rows import Row
@@ -83,8 +84,12 @@ class Tuned(Generic[RowT]):
             lines += [f"  prompt of {name}:", *("    " + line for line in difference)]
         return "\n".join(lines)
 
-    def prompt_diffs(self) -> dict[str, list[str]]:
-        """For each predictor whose prompt changed, the lines removed (-) and added (+)."""
+    def prompt_diffs(self, width: int | None = 160) -> dict[str, list[str]]:
+        """For each predictor whose prompt changed, the lines removed (-) and added (+).
+
+        Args:
+            width: Characters shown of a demonstration; None for all.
+        """
         changes = {}
         for name, state in self.best.prompts.items():
             old = self.before.prompts[name]
@@ -93,8 +98,8 @@ class Tuned(Generic[RowT]):
                 for line in difflib.ndiff(old.instructions.splitlines(), state.instructions.splitlines())
                 if line[0] in "+-"
             ]
-            difference += ["- " + _one_line(demo) for demo in old.demos if demo not in state.demos]
-            difference += ["+ " + _one_line(demo) for demo in state.demos if demo not in old.demos]
+            difference += ["- " + _one_line(demo, width) for demo in old.demos if demo not in state.demos]
+            difference += ["+ " + _one_line(demo, width) for demo in state.demos if demo not in old.demos]
             if difference:
                 changes[name] = difference
         return changes
@@ -111,32 +116,60 @@ class Tuned(Generic[RowT]):
             else {**asdict(self.held_out), "name": self.names.get("held_out")},
             "measurable": self.metric.measurable,
             "best": self.best.origin,
+            "candidates": len(self.history),
+            "warnings": self.warnings,
+            "interrupted": self.interrupted,
             "draws": self.draws,
             "calls": self.calls,
             "tokens": self.tokens,
             "seconds": round(self.seconds, 1),
         }
 
+    def tuned_for(self) -> dict[str, Any]:
+        """What the prompts belong to, as `prompts.json` records it."""
+        return {
+            "optimizer": self.optimizer,
+            "metric": self.names["metric"],
+            "lms": self.lms,
+            "before": round(self.metric.before, 4),
+            "after": round(self.metric.after, 4),
+            "interval": [round(self.metric.low, 4), round(self.metric.high, 4)],
+            "test_seeds": self.metric.seeds,
+            "draws": self.draws,
+        }
+
     def save(self, directory: str | Path) -> None:
-        """Write `prompts.json` (for `load_prompts` and `--prompts`), `report.json`, `report.txt`, `history.jsonl`.
+        """Write `prompts.json` (for `load_prompts` and `--prompts`) and the report.
+
+        The report is `report.html` to look at, `report.txt`, `report.json`, and `history.jsonl` with the prompts and
+        scores of every candidate.
 
         Raises:
             StoreError: The directory cannot be written.
         """
         out = Path(directory)
-        report = {**self.as_dict(), "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+        report = {
+            **self.as_dict(),
+            "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "proof": {"before": self.proof.a.as_dict(), "after": self.proof.b.as_dict()},
+            "prompts": {"before": self.before.as_dict()["prompts"], "after": self.best.as_dict()["prompts"]},
+        }
+        texts = {
+            "report.json": json.dumps(report, indent=2, default=str) + "\n",
+            "report.txt": self.report() + "\n",
+            "report.html": page(cast("Tuned[Any]", self)),
+            "history.jsonl": "".join(json.dumps(c.as_dict(), default=str) + "\n" for c in self.history),
+        }
         try:
             out.mkdir(parents=True, exist_ok=True)
-            self.generator.save_prompts(out / "prompts.json")
-            (out / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-            (out / "report.txt").write_text(self.report() + "\n", encoding="utf-8")
-            history = (json.dumps(candidate.as_dict(), default=repr) + "\n" for candidate in self.history)
-            (out / "history.jsonl").write_text("".join(history), encoding="utf-8")
+            self.generator.save_prompts(out / "prompts.json", self.tuned_for())
+            for name, text in texts.items():
+                (out / name).write_text(text, encoding="utf-8", errors="replace")
         except OSError as error:
             raise StoreError(f"Cannot write to {str(out)!r}: {error.strerror or error}.") from error
 
 
-def _one_line(demo: Any) -> str:
+def _one_line(demo: Any, width: int | None) -> str:
     text = "; ".join(f"{name}: {value}" for name, value in dict(demo).items() if name not in ("augmented", "dspy_uuid"))
     text = " ".join(text.split())
-    return text if len(text) <= 160 else text[:157] + "..."
+    return text if width is None or len(text) <= width else text[: width - 3] + "..."
