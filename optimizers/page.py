@@ -7,13 +7,10 @@ import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from synthwright.optimizers.candidates import Candidate, PromptState
 from synthwright.optimizers.stats import Difference
-
-if TYPE_CHECKING:  # `Tuned.save` writes the page
-    from synthwright.optimizers.tuned import Tuned
 
 __all__ = ["history_chart", "page"]
 
@@ -34,8 +31,12 @@ svg { max-width: 100%; height: auto; } svg text { font: 12px system-ui, sans-ser
 """
 
 
-def page(tuned: "Tuned[Any]") -> str:
-    """The whole page as HTML."""
+def page(tuned: Any) -> str:
+    """The whole page as HTML.
+
+    Args:
+        tuned: A `Tuned`, which imports this module.
+    """
     method = tuned.generator.stem()
     parts = [
         f"<h1>Prompts of {_text(method)}, tuned by {_text(tuned.optimizer)}</h1>",
@@ -111,7 +112,7 @@ def _stairs(steps: Sequence[tuple[float, float]]) -> Iterable[tuple[float, float
     yield steps[-1]
 
 
-def _made(tuned: "Tuned[Any]") -> str:
+def _made(tuned: Any) -> str:
     lms = ", ".join(f"{role}: {model}" for role, model in tuned.lms.items())
     return (
         f"{lms}. {tuned.calls} LM calls, {tuned.tokens:,} tokens, {tuned.seconds:.0f} s; {tuned.draws} draws a seed. "
@@ -119,7 +120,7 @@ def _made(tuned: "Tuned[Any]") -> str:
     )
 
 
-def _figures(tuned: "Tuned[Any]") -> str:
+def _figures(tuned: Any) -> str:
     rows = [_figure(f"{tuned.names['metric']} (optimized)", tuned.metric)]
     if tuned.held_out is not None:
         rows.append(_figure(f"{tuned.names['held_out']} (not optimized)", tuned.held_out))
@@ -139,7 +140,7 @@ def _figure(name: str, difference: Difference) -> str:
     return f"<tr><td>{_text(name)}</td>{''.join(f'<td class=n>{c}</td>' for c in cells)}<td>{verdict}</td></tr>"
 
 
-def _prompt(name: str, tuned: "Tuned[Any]") -> str:
+def _prompt(name: str, tuned: Any) -> str:
     old, new = tuned.before.prompts[name], tuned.best.prompts[name]
     lines = tuned.prompt_diffs(width=None).get(name)
     if not lines:
@@ -154,7 +155,7 @@ def _state(label: str, state: PromptState) -> str:
     return f"<details><summary>{label}, {count}</summary><pre>{_text(state.instructions)}</pre>{demos}</details>"
 
 
-def _seeds(tuned: "Tuned[Any]") -> str:
+def _seeds(tuned: Any) -> str:
     a, b = tuned.proof.a, tuned.proof.b
     rows = []
     for index, inputs in enumerate(a.seeds):

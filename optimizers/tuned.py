@@ -5,7 +5,7 @@ import json
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from synthwright.errors import StoreError
 from synthwright.optimizers.candidates import Candidate
@@ -157,7 +157,7 @@ class Tuned(Generic[RowT]):
         texts = {
             "report.json": json.dumps(report, indent=2, default=str) + "\n",
             "report.txt": self.report() + "\n",
-            "report.html": page(cast("Tuned[Any]", self)),
+            "report.html": page(self),
             "history.jsonl": "".join(json.dumps(c.as_dict(), default=str) + "\n" for c in self.history),
         }
         try:
