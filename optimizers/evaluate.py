@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import dspy
 
 from synthwright.errors import BudgetExhaustedError, ConfigError, StoreError, UnusableLMError
 from synthwright.lms.budgets import Retry
+from synthwright.optimizers.progress import OptimizeProgress, reporter
 from synthwright.optimizers.scoring import Metric, Scored, judge, metric_name
 from synthwright.optimizers.seeds import examples, shipped_metrics, shipped_seeds
 from synthwright.optimizers.session import open_session
@@ -146,6 +147,7 @@ def evaluate(
     concurrency: int | None = None,
     retry: Retry | None = None,
     out: str | Path | None = None,
+    progress: Callable[[OptimizeProgress], None] | None = None,
 ) -> Evaluation:
     """Score a generator on seeds, without tuning anything.
 
@@ -165,6 +167,7 @@ def evaluate(
         retry: How failed calls are repeated.
         out: Directory to save the result in. Its record of LM calls makes the same command, interrupted, go on where
             it stopped without paying again.
+        progress: Called now and then with the phase `evaluate`.
 
     Raises:
         ConfigError: An argument is wrong, there are no seeds or no metric, or the budget is too small.
@@ -191,6 +194,7 @@ def evaluate(
         seed=seed,
         out=out,
         demonstrations=demonstrations,
+        changed=reporter(OptimizeProgress("evaluate", 0, budget or 0), progress),
     ) as session:
         try:
             scored = session.prove(test, metric, k)
@@ -285,7 +289,8 @@ def compare(
     Example:
         >>> compare("runs/a/prompts.json", "runs/b/prompts.json", generator=TarGEN()).metric.measurable
     """
-    first, second = (_evaluated(side, generator, seed, arguments) for side in (a, b))
+    ready = [_loaded(side, generator) for side in (a, b)]  # a file that does not fit is found before calls are paid
+    first, second = (s if isinstance(s, Evaluation) else evaluate(s, seed=seed, **arguments) for s in ready)
     pairs = {repr(sorted(inputs.items())): score for inputs, score in zip(second.seeds, second.scores, strict=True)}
     keys = [repr(sorted(inputs.items())) for inputs in first.seeds]
     if set(keys) != set(pairs) or first.names != second.names:
@@ -300,15 +305,16 @@ def compare(
     return Comparison(first, second, paired_difference(first.scores, [pairs[key] for key in keys], seed=seed), held_out)
 
 
-def _evaluated(side: Any, generator: Generator[Any] | None, seed: int, arguments: Mapping[str, Any]) -> Evaluation:
-    if isinstance(side, Evaluation):
+def _loaded(side: Any, generator: Generator[Any] | None) -> Generator[Any] | Evaluation:
+    if isinstance(side, Evaluation | Generator):
         return side
-    if isinstance(side, str | Path):
-        if generator is None:
-            raise ConfigError(f"Pass `generator=`, which the prompts in {str(side)!r} belong to.")
-        path, side = side, generator.deepcopy()
-        side.load_prompts(path)
-    return evaluate(side, seed=seed, **arguments)
+    if not isinstance(side, str | Path):
+        raise ConfigError(f"Compare generators, evaluations or files of prompts, got {side!r}.")
+    if generator is None:
+        raise ConfigError(f"Pass `generator=`, which the prompts in {str(side)!r} belong to.")
+    loaded = generator.deepcopy()
+    loaded.load_prompts(side)
+    return loaded
 
 
 def _subject(evaluation: Evaluation) -> str:

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -16,6 +16,7 @@ from synthwright.optimizers import dspy_optimizers
 from synthwright.optimizers.bootstrap import bootstrap
 from synthwright.optimizers.evaluate import Evaluation, compare, evaluation_of
 from synthwright.optimizers.health import check_metric, examine
+from synthwright.optimizers.progress import OptimizeProgress, reporter
 from synthwright.optimizers.quiet import audible
 from synthwright.optimizers.scoring import Metric, Scored
 from synthwright.optimizers.search import Search
@@ -26,7 +27,7 @@ from synthwright.programs.base import Generator
 from synthwright.runs.demonstrations import shipped_gold
 from synthwright.signatures.rows import Row
 
-__all__ = ["OptimizeProgress", "optimize"]
+__all__ = ["optimize"]
 
 RowT = TypeVar("RowT", bound=Row)
 Optimizer = Literal["auto", "bootstrap", "copro", "gepa", "miprov2", "simba"]
@@ -37,27 +38,6 @@ LEAST_SEEDS = 36
 
 PROBED = 3
 """Test seeds that tell what a seed costs and whether metric and LM work, before anything else is paid for."""
-
-
-@dataclass
-class OptimizeProgress:
-    """Where an optimizer run stands.
-
-    Attributes:
-        phase: `before`, `search` or `after`.
-        calls: LM calls made so far.
-        budget: LM calls allowed.
-        candidates: Candidates scored so far.
-        first: Mean validation score of the prompts as given; None until it is known.
-        best: Best mean validation score so far; None until one is known.
-    """
-
-    phase: str
-    calls: int
-    budget: int
-    candidates: int = 0
-    first: float | None = None
-    best: float | None = None
 
 
 def optimize(
@@ -122,7 +102,7 @@ def optimize(
         out: Directory to save the result in; None saves nothing. Its record of LM calls (`journal.sqlite`) makes the
             same command, interrupted, go on where it stopped without paying again. Ctrl-C ends the search and proves
             the best until then; a second one leaves at once, and keeps its prompts.
-        progress: Called after each scored candidate and phase.
+        progress: Called after each scored candidate and phase, and while calls are made; from any thread.
 
     Raises:
         ConfigError: An argument is wrong, seeds overlap, there is nothing to tune, the budget is too small, or the
@@ -149,7 +129,15 @@ def optimize(
         dspy_optimizers.check(chosen, {name: generator.all_predictors()[name] for name in names})
     state = OptimizeProgress("before", 0, budget)
     with open_session(
-        generator, lms, budget=budget, retry=retry, concurrency=concurrency, seed=seed, out=out, bare=names
+        generator,
+        lms,
+        budget=budget,
+        retry=retry,
+        concurrency=concurrency,
+        seed=seed,
+        out=out,
+        bare=names,
+        changed=reporter(state, progress),
     ) as session:
 
         def report(phase: str | None = None) -> None:

@@ -1,6 +1,6 @@
 """A generator made ready to be scored: LMs assigned; calls counted, limited, recorded and drawn independently."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +77,7 @@ def open_session(
     out: str | Path | None = None,
     demonstrations: bool = True,
     bare: Collection[str] = (),
+    changed: Callable[[int], None] | None = None,
 ) -> Iterator[Session]:
     """Make a generator ready, and close its journal afterwards.
 
@@ -90,6 +91,7 @@ def open_session(
         out: Directory of the journal; None keeps it in memory.
         demonstrations: Give predictors on weak LMs the shipped demonstrations where they have none.
         bare: Names of predictors that get none.
+        changed: Called with the number of calls so far after each, possibly from another thread.
 
     Raises:
         ConfigError: A role or an LM is wrong.
@@ -101,7 +103,13 @@ def open_session(
     if demonstrations:
         apply_shipped(program, role_lms, skip=bare)
     journal = new_journal(_journal_file(out))
-    meter = Meter(Budget(calls=budget), changed=journal.write, count_recalled=True)
+
+    def booked() -> None:
+        journal.write()
+        if changed is not None:
+            changed(meter.used.calls)
+
+    meter = Meter(Budget(calls=budget), changed=booked, count_recalled=True)
     wrapped = assign_lms(program, role_lms, meter, retry, limit, journal)
     adapter = default_adapter()
     try:
