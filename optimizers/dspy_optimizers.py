@@ -161,19 +161,19 @@ def propose(
 
     Raises:
         ConfigError: The metric failed, or the optimizer returned something else than the program.
-        UnusableLMError: Every call of the program failed, or the prompt LM never gave a new prompt.
+        UnusableLMError: The prompt LM never gave a new prompt.
+        Exception: What the program raised.
     """
     replies = _Replies()
     prompt_lm.callbacks = [*(prompt_lm.callbacks or []), replies]
     reserve = FINALISTS * len(search.valset) * search.cost
-    named = isinstance(optimizer, str)
     record = Record(
         lambda: search.session.spent,
         search.budget - reserve,
         on_call=_no_new_prompt(replies) if optimizer == "gepa" else lambda record: None,
     )
     size = Sizing(
-        metric=record.metric(search.metric, feedback=not named or optimizer in WITH_FEEDBACK),
+        metric=record.metric(search.metric, feedback=optimizer in WITH_FEEDBACK),
         rollouts=max(1, (record.budget - search.session.spent) // max(1, search.cost)),
         trainset=list(search.trainset),
         valset=list(search.valset),
@@ -190,10 +190,6 @@ def propose(
     found, problem = _compiled(search, teleprompter, student, arguments, size.threads)
     if record.fault is not None:
         raise record.fault
-    if record.failures and not record.successes:
-        raise UnusableLMError(
-            f"Every call of the program failed while {_name(optimizer)} ran; the first with: {record.failures[0]}"
-        ) from record.failures[0]
     known = [candidate.prompts for candidate in search.history]
     tried = [candidate for candidate in record.tried.values() if candidate.prompts not in known]
     if not tried and found is None and (problem or replies.count >= PATIENCE):

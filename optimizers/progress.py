@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from synthwright.optimizers.quiet import audible
@@ -46,7 +47,7 @@ def reporter(
         state.calls = calls
         if time.monotonic() - last >= EVERY:
             last = time.monotonic()
-            with audible():
+            with suppress(Exception), audible():  # a listener that fails must not fail an LM call
                 progress(state)
 
     return changed

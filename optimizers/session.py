@@ -116,6 +116,7 @@ def open_session(
         with dspy.context(lm=wrapped["generator"], adapter=adapter, disable_history=True):
             yield Session(program, role_lms, adapter, limit, meter, journal, retry, seed)
     finally:
+        journal.write()  # the last call, if an error ended the session right after it
         journal.close()
 
 

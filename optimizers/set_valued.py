@@ -37,18 +37,14 @@ class Record:
         budget: Value of `spent` at which the search is over.
         on_call: Called before each call of the program; may raise.
         tried: Candidates by their prompts, in the order in which they were first called.
-        failures: Errors of calls that gave nothing.
-        successes: Number of calls that gave something.
-        fault: What the metric did wrong, if it ended the search.
+        fault: The error of the LM, the program or the metric that ended the search.
     """
 
     spent: Callable[[], int]
     budget: int
     on_call: Callable[["Record"], None] = lambda record: None
     tried: dict[str, Candidate] = field(default_factory=dict)
-    failures: list[Exception] = field(default_factory=list)
-    successes: int = 0
-    fault: ConfigError | None = None
+    fault: Exception | None = None
     _asked: Counter[str] = field(default_factory=Counter)
     _lock: Any = field(default_factory=threading.Lock)
 
@@ -145,9 +141,8 @@ class SetValued(dspy.Module):
         except BudgetExhaustedError as error:
             raise SearchOver from error
         except Exception as error:
-            self.record.failures.append(error)
-            raise
-        self.record.successes += 1
+            self.record.fault = error
+            raise SearchOver from error
         if (trace := dspy.settings.trace) is not None:
             for _, steps in made:
                 trace.extend(steps)
