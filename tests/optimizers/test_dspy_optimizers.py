@@ -189,11 +189,12 @@ def test_an_optimizer_object_of_dspy_is_taken_as_it_is(metric):
     bootstrap = dspy.BootstrapFewShot(
         metric=metric, metric_threshold=0.9, max_labeled_demos=0, max_bootstrapped_demos=3
     )
-    tuned = tune(bootstrap, draws=1)
+    often = {"write": lambda call: {"riddle": GOOD} if (call.seed or 0) % 2 else learns(call)}
+    tuned = tune(bootstrap, ScriptedLM(often), draws=1)
     demos = tuned.best.prompts["write"].demos
     assert tuned.optimizer == "BootstrapFewShot" and tuned.calls <= 400
     if metric is None:  # ours, by which only good draws pass
-        assert demos and all(demo["riddle"] == GOOD for demo in demos) and tuned.metric.measurable
+        assert demos and all(demo["riddle"] == GOOD for demo in demos) and tuned.metric.gain > 0
     assert all(not {"augmented", "dspy_uuid"} & set(demo) for demo in demos)
 
 
