@@ -2,6 +2,7 @@
 
 import math
 from types import SimpleNamespace
+from typing import Any
 
 import dspy
 import pytest
@@ -130,7 +131,7 @@ def test_a_judge_that_fails_or_says_something_else_raises():
 # Instruction-following difficulty
 
 
-def scoring_lm(loss):
+def scoring_lm(loss) -> Any:
     """An LM whose engine scores prompts: `loss(text, continuation)` in nats a token."""
     engine = SimpleNamespace(
         prompt_logprobs=lambda text, continuation: [SimpleNamespace(logprob=-loss(text, continuation))] * 3

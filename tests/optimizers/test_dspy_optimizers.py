@@ -200,7 +200,7 @@ def test_an_optimizer_object_of_dspy_is_taken_as_it_is(metric):
 
 def test_an_optimizer_that_returns_something_else_is_refused():
     class Swaps(Teleprompter):
-        def compile(self, student, *, trainset):
+        def compile(self, student, *, trainset, teacher=None, valset=None, **rest):
             return dspy.Predict(JudgeRiddle)
 
     with pytest.raises(ConfigError, match="swaps returned Predict, not the program"):
