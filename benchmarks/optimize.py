@@ -58,7 +58,7 @@ def tune(cls: type[sw.Generator[Any]], setting: Setting, budget: int) -> None:
     generator = cls(**setting.arguments)
     if shipped_metrics(generator)[0] is None:
         raise ValueError(f"{name} ships no metric")
-    split = {kind: [_set(seed, setting) for seed in found if setting.seeds(seed)] for kind, found in _seeds(generator)}
+    split = seeds_of(generator, setting)
     tuned = sw.optimize(
         generator,
         trainset=split["train"],
@@ -93,8 +93,10 @@ def tune(cls: type[sw.Generator[Any]], setting: Setting, budget: int) -> None:
     (out / "result.json").write_text(json.dumps(record, indent=2) + "\n")
 
 
-def _seeds(generator: sw.Generator[Any]) -> Any:
-    return shipped_seeds(generator).items()
+def seeds_of(generator: sw.Generator[Any], setting: Setting) -> dict[str, list[dspy.Example]]:
+    """The shipped seeds that the setting uses, by set."""
+    shipped = shipped_seeds(generator).items()
+    return {kind: [_set(seed, setting) for seed in found if setting.seeds(seed)] for kind, found in shipped}
 
 
 def _set(seed: dspy.Example, setting: Setting) -> dspy.Example:
