@@ -20,6 +20,9 @@ from synthwright.programs.base import Generator
 
 __all__ = ["Comparison", "Evaluation", "compare", "evaluate"]
 
+GOOD = 0.9
+"""Score from which a report does not quote a seed."""
+
 FEEDBACK_CHARS = 2000
 """Characters of a seed's feedback that an evaluation keeps."""
 
@@ -71,7 +74,8 @@ class Evaluation:
         ]
         if self.held_out is not None:
             lines.append(f"  {self.names['held_out']} (held out): {self.held_out}")
-        for index in sorted(range(len(self.scores)), key=self.scores.__getitem__)[:3]:
+        worst = sorted(range(len(self.scores)), key=self.scores.__getitem__)[:3]
+        for index in (i for i in worst if self.scores[i] < GOOD):
             said = " | ".join(self.feedback[index].splitlines()[:2])
             lines.append(f"  worst: {self.scores[index]:.2f} for {_brief(self.seeds[index])}: {said[:240]}")
         return "\n".join(lines)

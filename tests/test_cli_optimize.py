@@ -2,18 +2,27 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
 SETTING = ["--set", "operators=[add_constraints]", "--set", "rounds=1", "--set", "judge=false", "--set", "answer=false"]
 
 
-def run(*arguments, cwd):
+def start(*arguments, cwd):
     command = [sys.executable, "-c", "from synthwright.cli import main; main()", *map(str, arguments)]
     environment = {**os.environ, "COLUMNS": "160"}
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, env=environment)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=cwd, stdout=pipe, stderr=pipe, text=True, env=environment)
+
+
+def run(*arguments, cwd):
+    process = start(*arguments, cwd=cwd)
+    output, errors = process.communicate(timeout=120)
+    return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
 
 @pytest.fixture
@@ -46,6 +55,26 @@ def test_compare_takes_one_file_or_two(server, tmp_path):
         found = last_line(done)
         assert len(found["a"]["scores"]) == 2 and "a -> b" in done.stdout
     assert found["metric"]["before"] == found["metric"]["after"] and "no measurable difference" in done.stdout
+
+
+def test_ctrl_c_proves_the_best_until_then_exits_130_and_the_same_command_goes_on(start_stub, tmp_path):
+    server = start_stub(latency=0.1)
+    arguments = ["optimize", "evol-instruct", "--budget", 300, "-k", 1, "--out", "t", "--concurrency", 1]
+    arguments += ["--lm", "stub", "--api-base", server.base, *SETTING]
+    process = start(*arguments, cwd=tmp_path)
+    deadline = time.monotonic() + 100
+    while server.stats()["calls"] < 40 and time.monotonic() < deadline:  # 20 test seeds, then the search
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=100)
+    assert process.returncode == 130, errors
+    assert "interrupted" in output and "Traceback" not in errors
+    report = json.loads((tmp_path / "t" / "report.json").read_text())
+    paid = server.stats()["calls"]
+    assert report["interrupted"] and report["calls"] <= paid < 250 and (tmp_path / "t" / "prompts.json").is_file()
+    server.set(latency=0)
+    again = run(*arguments, "--json", cwd=tmp_path)
+    assert last_line(again)["interrupted"] is False and server.stats()["repeated"] == 0
 
 
 @pytest.mark.parametrize(
