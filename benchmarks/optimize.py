@@ -20,7 +20,9 @@ from optimize_settings import EXPLANATIONS, SETTINGS, Setting
 
 import synthwright as sw
 from synthwright.optimizers import compare, evaluate
+from synthwright.optimizers.optimize import PROBED
 from synthwright.optimizers.seeds import shipped_metrics, shipped_seeds
+from synthwright.optimizers.session import open_session
 from synthwright.optimizers.stats import Difference
 
 ROOT = Path(__file__).parents[1]
@@ -28,6 +30,10 @@ RUNS = ROOT / "runs" / "optimize"
 RESULTS = ROOT / "benchmarks" / "results"
 BUDGET = 160
 CONCURRENCY = 2
+SEEDS = 72
+"""Seeds that a budget should be able to score: 12 to test on, twice, 6 to compare on, and the search."""
+MOST = 600
+"""LM calls that one method may take."""
 
 
 def main() -> None:
@@ -59,13 +65,14 @@ def tune(cls: type[sw.Generator[Any]], setting: Setting, budget: int) -> None:
     if shipped_metrics(generator)[0] is None:
         raise ValueError(f"{name} ships no metric")
     split = seeds_of(generator, setting)
+    budget = setting.budget or enough(generator, setting, split["test"], out, budget)
     tuned = sw.optimize(
         generator,
         trainset=split["train"],
         valset=split["val"],
         testset=split["test"],
         optimizer="bootstrap",
-        budget=setting.budget or budget,
+        budget=budget,
         targets=setting.targets,
         draws=setting.draws,
         concurrency=CONCURRENCY,
@@ -91,6 +98,27 @@ def tune(cls: type[sw.Generator[Any]], setting: Setting, budget: int) -> None:
         "minutes": round((time.monotonic() - started) / 60, 1),
     }
     (out / "result.json").write_text(json.dumps(record, indent=2) + "\n")
+
+
+def enough(generator: sw.Generator[Any], setting: Setting, test: list[dspy.Example], out: Path, budget: int) -> int:
+    """The budget, or a larger one for a method without a small setting, whose draws take several calls."""
+    with open_session(
+        generator, None, concurrency=CONCURRENCY, out=out, bare=list(_targets(generator, setting))
+    ) as one:
+        metric, _ = shipped_metrics(generator)
+        assert metric is not None
+        one.prove(test[:PROBED], metric, setting.draws)  # recorded: `optimize` does not pay it again
+        cost = -(-one.spent // min(PROBED, len(test)))
+    if cost * SEEDS > MOST:
+        raise ValueError(
+            f"one seed takes {cost} calls, so that {SEEDS} seeds take more than {MOST}: "
+            "give the method a small setting in optimize_settings.py"
+        )
+    return max(budget, cost * SEEDS)
+
+
+def _targets(generator: sw.Generator[Any], setting: Setting) -> Any:
+    return setting.targets or generator.target_predictors()
 
 
 def seeds_of(generator: sw.Generator[Any], setting: Setting) -> dict[str, list[dspy.Example]]:

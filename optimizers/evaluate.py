@@ -162,7 +162,7 @@ def evaluate(
         metric: As in `optimize`. None takes the one that the method ships.
         seeds: Dictionaries of inputs, or DSPy examples. None takes the test seeds that the method ships.
         k: Draws a seed, 1 or more.
-        held_out: Another metric. None takes the method's, if `metric` is None as well.
+        held_out: Another metric. None takes the method's.
         lms: An LM for all roles, or LMs by role, as in `generate`.
         demonstrations: Give predictors on weak LMs the shipped demonstrations where they have none, as `generate` does.
         budget: Most LM calls; None for no limit.
@@ -179,7 +179,7 @@ def evaluate(
     """
     started = time.monotonic()
     own, own_held_out = shipped_metrics(generator)
-    metric, held_out = metric or own, held_out or (own_held_out if metric is None else None)
+    metric, held_out = metric or own, held_out or own_held_out
     if metric is None:
         raise ConfigError(
             f"{type(generator).__name__} ships no metric: pass `metric=`, a function of (example, pred, ...)."

@@ -24,6 +24,10 @@ from synthwright.programs.base import Generator
 __all__ = ["Record", "SearchOver", "SetValued"]
 
 
+BEST = 0.99
+"""The highest score that an optimizer hears of."""
+
+
 class SearchOver(BaseException):
     """Ends an optimizer from within. Not an `Exception`: those are scores of 0 to DSPy's optimizers, which go on."""
 
@@ -87,7 +91,8 @@ class Record:
             candidate = getattr(pred, "_candidate", None)
             if candidate is not None and pred_name is None:  # GEPA asks again for the feedback of each predictor
                 self.scored(candidate, score)
-            return dspy.Prediction(score=score, feedback=said) if feedback else score
+            # GEPA skips minibatches that are perfect, and would never look at what its validation seeds still lack
+            return dspy.Prediction(score=min(score, BEST), feedback=said) if feedback else score
 
         return recorded
 

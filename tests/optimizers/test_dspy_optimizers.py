@@ -135,6 +135,27 @@ def test_gepa_starts_from_gold_demonstrations_where_they_are_better():
     assert len(tuned.best.prompts["write"].demos) == 2 and tuned.metric.after == pytest.approx(0.99)
 
 
+def test_gepa_looks_at_minibatches_that_are_perfect_already():
+    def perfect_on_train(example, pred, *rest):
+        good = all(row.riddle == GOOD for row in pred.rows)
+        return 1.0 if good or int(example.word.removeprefix("word")) < 8 else 0.0
+
+    prompt_lm = reflection()
+    tuned = tune("gepa", ScriptedLM({"write": learns}), metric=perfect_on_train, reflection_lm=prompt_lm)
+    assert prompt_lm.calls and tuned.metric.after == 1.0 > tuned.metric.before
+
+
+@needs_optuna
+def test_a_nonzero_score_is_no_success_where_demonstrations_are_bootstrapped():
+    def lenient(example, pred, *rest):
+        return sum(0.99 if row.riddle == GOOD else 0.3 for row in pred.rows) / max(1, len(pred.rows))
+
+    rare = {"write": lambda call: {"riddle": GOOD if (call.seed or 0) % 3 == 0 else f"I am {call['word']}."}}
+    tuned = tune("miprov2", ScriptedLM(rare), metric=lenient, draws=1, threshold=0.9)
+    shown = [demo["riddle"] for each in tuned.history for demo in each.prompts["write"].demos]
+    assert shown and set(shown) == {GOOD}
+
+
 def test_gepa_refuses_targets_with_equal_signatures():
     class Twins(sw.Generator[Riddle]):
         def __init__(self):
