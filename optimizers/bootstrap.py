@@ -40,7 +40,7 @@ def bootstrap(
     rng = random.Random(f"bootstrap:{search.seed}")
     found: dict[str, list[Demo]] = {name: [] for name in search.targets}
     states = search.given.prompts
-    cost = max(1, search.cost * len(search.valset))  # LM calls of scoring one candidate
+    cost = max(1, round(search.best.cost * len(search.valset)))  # LM calls of scoring one candidate
     if search.best is not search.given:  # the user's demonstrations help: they may stand beside drawn ones
         for name, demos in gold.items():
             found.get(name, []).extend((1.0, f"gold {index}", dict(demo)) for index, demo in enumerate(demos))
@@ -60,8 +60,10 @@ def bootstrap(
         tried = 0
         while search.left >= cost and tried < CANDIDATES:
             chosen = {n: _with_demos(state, found[n], max_demos, threshold, rng) for n, state in states.items()}
-            search.validate(Candidate(chosen, f"demonstrations of round {number}"))
             tried += 1
+            if any(chosen == known.prompts for known in search.history):
+                continue
+            search.validate(Candidate(chosen, f"demonstrations of round {number}"))
             if search.left <= (rounds - number) * 2 * cost:
                 break
 

@@ -41,6 +41,7 @@ class Candidate:
         scores: Scores, one a seed.
         validated: Whether they are those of the validation seeds, on the draws that all candidates share.
         calls: LM calls made until it was scored.
+        cost: LM calls that one seed took when it was scored on the validation seeds; 0 if it was not.
     """
 
     prompts: dict[str, PromptState]
@@ -48,6 +49,7 @@ class Candidate:
     scores: list[float] = field(default_factory=list)
     validated: bool = False
     calls: int = 0
+    cost: float = 0.0
 
     @property
     def mean(self) -> float:

@@ -166,7 +166,7 @@ def propose(
     """
     replies = _Replies()
     prompt_lm.callbacks = [*(prompt_lm.callbacks or []), replies]
-    reserve = FINALISTS * len(search.valset) * search.cost
+    reserve = round(FINALISTS * len(search.valset) * search.best.cost)
     record = Record(
         lambda: search.session.spent,
         search.budget - reserve,
@@ -174,7 +174,7 @@ def propose(
     )
     size = Sizing(
         metric=record.metric(search.metric, feedback=optimizer in WITH_FEEDBACK),
-        rollouts=max(1, (record.budget - search.session.spent) // max(1, search.cost)),
+        rollouts=max(1, int((record.budget - search.session.spent) / max(1.0, search.best.cost))),
         trainset=list(search.trainset),
         valset=list(search.valset),
         prompt_lm=prompt_lm,
@@ -202,7 +202,7 @@ def propose(
         candidate.origin = f"tried by {_name(optimizer)}"
     search.history.extend(tried)
     for candidate in _finalists(tried, found, optimizer, search):
-        if search.left < len(search.valset) * search.cost:
+        if search.left < len(search.valset) * search.best.cost:
             search.warnings.append("The budget ended before all proposals were scored on the validation seeds.")
             break
         search.validate(candidate)

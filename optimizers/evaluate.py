@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,19 @@ class Evaluation:
     tokens: int
     seconds: float
     names: dict[str, str] = field(default_factory=dict)
+
+    def first(self, seeds: int) -> "Evaluation":
+        """The evaluation of the first seeds alone."""
+        scores, others = self.scores[:seeds], self.held_out_scores[:seeds]
+        return replace(
+            self,
+            metric=mean_interval(scores, seed=self.seed),
+            held_out=mean_interval(others, seed=self.seed) if others else None,
+            scores=scores,
+            held_out_scores=others,
+            feedback=self.feedback[:seeds],
+            seeds=self.seeds[:seeds],
+        )
 
     def report(self) -> str:
         """The outcome in words and numbers, and what the metric says of the worst seeds."""

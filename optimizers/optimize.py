@@ -174,8 +174,9 @@ def optimize(
                 metric=metric,
                 trainset=train,
                 valset=val,
-                cost=cost,
-                budget=budget - round(1.15 * before.calls),
+                cost=session.spent / len(test),
+                total=budget,
+                tests=len(test),
                 draws=draws,
                 seed=seed,
                 note=lambda: report("search"),
@@ -187,8 +188,13 @@ def optimize(
             best = search.run(_strategy(chosen, gold, reflection_lm, max_demos, threshold, rounds))
             report("after")
             best.apply(search.targets)
-            searched = session.spent
-            after = before if best is search.given else proof(session.prove(test, metric, draws), 0)
+            searched, after = session.spent, before
+            if best is not search.given:
+                payable = max(PROBED, int((budget - searched) / (best.cost or 1)))
+                if payable < len(test):
+                    before = before.first(payable)
+                    search.warnings.append(f"The tuned prompts take {best.cost:.1f} calls a seed: {payable} were paid.")
+                after = proof(session.prove(test[:payable], metric, draws), 0)
             after = replace(after, calls=session.spent - searched)
         except BudgetExhaustedError as error:
             what = "before the proof was done" if search else "while the first seeds were scored: it is too small"

@@ -1,7 +1,6 @@
 """What every search shares: seeds, budget, scoring of candidates on the validation seeds, and their history."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,7 +11,10 @@ from synthwright.optimizers.candidates import Candidate, PromptState
 from synthwright.optimizers.scoring import Metric, score_seeds
 from synthwright.optimizers.session import Session
 
-__all__ = ["Search"]
+__all__ = ["MARGIN", "Search"]
+
+MARGIN = 1.15
+"""Calls kept for the proof, as a multiple of what the validation seeds took."""
 
 
 @dataclass
@@ -25,8 +27,9 @@ class Search:
         metric: What is optimized.
         trainset: Seeds to learn from.
         valset: Seeds that candidates are compared on.
-        cost: LM calls that one seed with all its draws takes.
-        budget: Value of `session.spent` at which the search is over.
+        cost: LM calls that one seed with all its draws takes with the prompts as given.
+        total: LM calls of the whole run.
+        tests: Number of seeds that are scored after the search.
         draws: Draws a seed when a candidate is scored.
         seed: Random seed.
         note: Called after each scored candidate.
@@ -40,8 +43,9 @@ class Search:
     metric: Metric
     trainset: Sequence[dspy.Example]
     valset: Sequence[dspy.Example]
-    cost: int
-    budget: int
+    cost: float
+    total: int
+    tests: int
     draws: int
     seed: int
     note: Callable[[], None] = lambda: None
@@ -53,6 +57,15 @@ class Search:
         self.given = Candidate({name: PromptState.of(p) for name, p in self.targets.items()}, "as given")
 
     @property
+    def budget(self) -> int:
+        """Value of `session.spent` at which the search is over: the proof is paid by what the dearest candidate takes.
+
+        Prompts that work may well take more calls than prompts that fail at the first step.
+        """
+        dearest = max([self.cost, *(candidate.cost for candidate in self.history)])
+        return self.total - round(MARGIN * self.tests * dearest)
+
+    @property
     def left(self) -> int:
         """LM calls that may still be made."""
         return self.budget - self.session.spent
@@ -60,11 +73,13 @@ class Search:
     def validate(self, candidate: Candidate) -> None:
         """Score a candidate on the validation seeds, always on the same draws, and take it into the history."""
         candidate.apply(self.targets)
-        program, limit = self.session.program, self.session.limit
+        program, limit, before = self.session.program, self.session.limit, self.session.spent
         results = score_seeds(program, self.valset, self.metric, draws=self.draws, seed=self.seed, limit=limit)
         candidate.scores = [result.score for result in results]
         candidate.validated, candidate.calls = True, self.session.spent
+        candidate.cost = (self.session.spent - before) / len(self.valset)
         self.history.append(candidate)
+        self._keep_reserve()
         self.note()
 
     def start(self, gold: Mapping[str, Sequence[Mapping[str, Any]]], most: int) -> None:
@@ -90,23 +105,21 @@ class Search:
 
     def run(self, strategy: Callable[["Search"], None]) -> Candidate:
         """Search until the strategy ends, the budget is used, or Ctrl-C; what was found until then is kept."""
-        with self._limited():
-            try:
-                strategy(self)
-            except BudgetExhaustedError:
-                pass
-            except KeyboardInterrupt:
-                self.interrupted = True
-                self.warnings.append("The search was interrupted: this is the best until then.")
-        return self.best
-
-    @contextmanager
-    def _limited(self) -> Iterator[None]:
-        """Keep what the proof needs from being spent, whoever makes the calls."""
         meter = self.session.meter
         whole = meter.budget
-        meter.budget = replace(whole, calls=max(1, self.budget))
+        self._keep_reserve()
         try:
-            yield
+            strategy(self)
+        except BudgetExhaustedError:
+            pass
+        except KeyboardInterrupt:
+            self.interrupted = True
+            self.warnings.append("The search was interrupted: this is the best until then.")
         finally:
             meter.budget = whole
+        return self.best
+
+    def _keep_reserve(self) -> None:
+        """Keep what the proof needs from being spent, whoever makes the calls."""
+        meter = self.session.meter
+        meter.budget = replace(meter.budget, calls=max(1, self.budget))

@@ -234,3 +234,26 @@ def test_a_draw_whose_reply_cannot_be_parsed_is_a_draw_and_not_a_missing_example
 def test_the_mean_has_an_interval_around_it():
     mean = mean_interval([0.0, 1.0, 0.0, 1.0, 1.0])
     assert mean.value == pytest.approx(0.6) and mean.low < 0.6 < mean.high and "5 seeds" in str(mean)
+
+
+def test_prompts_that_work_may_take_more_calls_than_prompts_that_fail():
+    class Careful(Riddles):
+        """Asks three judges about every riddle that does not fail at once: 4 calls instead of 1."""
+
+        async def aforward(self, word):
+            riddle = (await self.write.acall(word=word)).riddle
+            if word in riddle:
+                return dspy.Prediction(rows=[], rejected=[sw.Rejected(stage="write", reason="names_it")])
+            for number in range(3):
+                await self.judge.acall(riddle=f"{riddle} {number}")
+            return dspy.Prediction(rows=[Riddle(word=word, riddle=riddle)])
+
+    def rarely(call):
+        shown = sum(message["role"] == "assistant" for message in call.messages)
+        return {"riddle": GOOD if shown or (call.seed or 0) % 12 == 0 else f"I am {call['word']}."}
+
+    lm = ScriptedLM({"write": rarely, "judge": {"good": True}})
+    tuned = sw.optimize(Careful(), metric=hides_word, trainset=SEEDS, lms=lm, budget=260, draws=2)
+    assert tuned.metric.after == pytest.approx(0.99) and len(lm.calls) <= tuned.calls <= 260
+    assert tuned.best.cost == 8 > 3 > tuned.history[0].cost
+    assert tuned.metric.seeds == len(tuned.proof.b.scores) == len(tuned.proof.a.scores)
