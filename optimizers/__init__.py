@@ -1,9 +1,11 @@
-"""Prompt optimization: one entry, `optimize`, and the metrics of each method."""
+"""Prompt optimization: one entry, `optimize`, the metrics of each method, and scoring without tuning."""
 
 if __name__ != "synthwright.optimizers":
     raise ImportError("import synthwright.optimizers, not optimizers")
 
-from synthwright.optimizers.optimize import OptimizeProgress, optimize
+from synthwright.optimizers.evaluate import Comparison, Evaluation, compare, evaluate
+from synthwright.optimizers.optimize import optimize
+from synthwright.optimizers.progress import OptimizeProgress
 from synthwright.optimizers.tuned import Tuned
 
-__all__ = ["OptimizeProgress", "Tuned", "optimize"]
+__all__ = ["Comparison", "Evaluation", "OptimizeProgress", "Tuned", "compare", "evaluate", "optimize"]

@@ -6,130 +6,85 @@ rounds draw from the best candidate so far, not from the program as it was given
 """
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import dspy
-
-from synthwright.errors import BudgetExhaustedError
 from synthwright.optimizers.candidates import Candidate, PromptState
-from synthwright.optimizers.scoring import Draw, Metric, judge, score_seeds
-from synthwright.programs.base import Generator
+from synthwright.optimizers.scoring import Draw, judge, score_seeds
+from synthwright.optimizers.search import Search
 
-__all__ = ["search"]
+__all__ = ["bootstrap"]
 
 Demo = tuple[float, str, dict[str, Any]]  # score of its draw, key of its seed, inputs and outputs
 
+CANDIDATES = 4
+"""Most sets of demonstrations that a round scores."""
 
-def search(
-    program: Generator[Any],
-    targets: Mapping[str, dspy.Predict],
-    metric: Metric,
-    trainset: Sequence[dspy.Example],
-    valset: Sequence[dspy.Example],
-    *,
-    spent: Callable[[], int],
-    budget: int,
-    gold: Mapping[str, Sequence[Mapping[str, Any]]],
-    draws: int,
-    max_demos: int,
-    threshold: float,
-    rounds: int,
-    seed: int,
-    limit: int,
-    note: Callable[[Candidate], None],
-) -> Candidate:
-    """The best candidate found within a budget of LM calls; at worst the program as it was given.
+
+def bootstrap(
+    search: Search, gold: Mapping[str, Sequence[Mapping[str, Any]]], max_demos: int, threshold: float, rounds: int
+) -> None:
+    """Look for demonstrations with which the program scores best.
 
     Each round draws training seeds from the best candidate so far and keeps the calls of the draws that reach the
-    threshold, then scores a few random sets of them on validation seeds.
+    threshold, then scores a few random sets of them on validation seeds. Where no draw scores anything and the user
+    gave no demonstrations, it ends early.
 
     Args:
-        program: The generator, its LMs assigned; its prompts are left at the last candidate tried.
-        targets: Predictors to find demonstrations for, by name.
-        metric: What is optimized.
-        trainset: Seeds that demonstrations are drawn from.
-        valset: Seeds that candidates are compared on.
-        spent: LM calls made so far.
-        budget: Value of `spent` at which to stop.
-        gold: Demonstrations of the user by predictor; a candidate of their own and the first teacher.
-        draws: Draws a seed when a candidate is scored.
+        search: What is tuned, and with what; the first teacher is its best candidate so far.
+        gold: Demonstrations of the user by predictor.
         max_demos: Most demonstrations of one predictor, 1 or more.
         threshold: Least score of a draw whose calls may become demonstrations, in (0, 1].
         rounds: Rounds of drawing and scoring, 1 or more.
-        seed: Random seed.
-        limit: Draws in flight.
-        note: Called with each scored candidate.
     """
-    rng = random.Random(f"bootstrap:{seed}")
-    given = {name: PromptState.of(predictor) for name, predictor in targets.items()}
-    scored: list[Candidate] = []
-    found: dict[str, list[Demo]] = {name: [] for name in targets}
-
-    def score(candidate: Candidate) -> None:
-        candidate.apply(targets)
-        results = score_seeds(program, valset, metric, draws=draws, seed=seed, limit=limit)
-        candidate.scores = [result.score for result in results]
-        scored.append(candidate)
-        note(candidate)
-
-    def left() -> int:
-        return budget - spent()
-
-    try:
-        before = spent()
-        score(Candidate(given, "as given"))
-        cost = max(1, spent() - before)  # of scoring one candidate
-        if any(gold.get(name) for name in targets):
-            states = {
-                name: PromptState(state.instructions, tuple(gold.get(name) or state.demos)[: max_demos + 1])
-                for name, state in given.items()
-            }
-            score(Candidate(states, "gold demonstrations"))
-        rounds = max(1, min(rounds, left() // (4 * cost)))  # a round needs draws to learn from and some candidates
-        for number in range(1, rounds + 1):
-            share = left() // (rounds - number + 1)
-            if share < 2 * cost:
+    rng = random.Random(f"bootstrap:{search.seed}")
+    found: dict[str, list[Demo]] = {name: [] for name in search.targets}
+    states = search.given.prompts
+    cost = max(1, round(search.best.cost * len(search.valset)))  # LM calls of scoring one candidate
+    if search.best is not search.given:  # the user's demonstrations help: they may stand beside drawn ones
+        for name, demos in gold.items():
+            found.get(name, []).extend((1.0, f"gold {index}", dict(demo)) for index, demo in enumerate(demos))
+    rounds = max(1, min(rounds, search.left // (4 * cost)))  # a round needs draws to learn from and some candidates
+    for number in range(1, rounds + 1):
+        share = search.left // (rounds - number + 1)
+        if share < 2 * cost:
+            return
+        search.best.apply(search.targets)
+        _draw_demos(search, found, search.session.spent + share * 2 // 5, rng)
+        if not any(found.values()):
+            search.warnings.append(
+                f"No draw of the training seeds scored above 0, so that there was nothing to learn from after "
+                f"{search.session.spent} calls. Give demonstrations of your own (`gold=`), or a metric with a slope."
+            )
+            return
+        tried = 0
+        while search.left >= cost and tried < CANDIDATES:
+            chosen = {n: _with_demos(state, found[n], max_demos, threshold, rng) for n, state in states.items()}
+            tried += 1
+            if any(chosen == known.prompts for known in search.history):
+                continue
+            search.validate(Candidate(chosen, f"demonstrations of round {number}"))
+            if search.left <= (rounds - number) * 2 * cost:
                 break
-            best = max(scored, key=lambda candidate: candidate.mean)
-            best.apply(targets)
-            _draw_demos(program, found, metric, trainset, spent, spent() + share * 2 // 5, rng, limit)
-            tried = 0
-            while left() >= cost and tried < 4 and any(found.values()):
-                states = {
-                    name: _with_demos(state, found[name], max_demos, threshold, rng) for name, state in given.items()
-                }
-                score(Candidate(states, f"demonstrations of round {number}"))
-                tried += 1
-                if spent() >= budget - (rounds - number) * 2 * cost:
-                    break
-    except BudgetExhaustedError:
-        pass
-    return max(scored, key=lambda candidate: candidate.mean) if scored else Candidate(given, "as given")
 
 
-def _draw_demos(
-    program: Generator[Any],
-    found: dict[str, list[Demo]],
-    metric: Metric,
-    trainset: Sequence[dspy.Example],
-    spent: Callable[[], int],
-    until: int,
-    rng: random.Random,
-    limit: int,
-) -> None:
+def _draw_demos(search: Search, found: dict[str, list[Demo]], until: int, rng: random.Random) -> None:
     """Draw training seeds over and over until the calls are used, and keep the calls of draws that gave something."""
-    while True:
-        seeds, sampling = rng.sample(list(trainset), len(trainset)), rng.getrandbits(31)
+    program, limit = search.session.program, search.session.limit
+    while search.session.spent < until:
+        before = search.session.spent
+        seeds, sampling = rng.sample(list(search.trainset), len(search.trainset)), rng.getrandbits(31)
         for start in range(0, len(seeds), limit):
-            if spent() >= until:
+            if search.session.spent >= until:
                 return
             batch = seeds[start : start + limit]
             for result in score_seeds(program, batch, _unscored, draws=1, seed=sampling, limit=limit):
-                value, _ = judge(metric, result.example, result.draws)
+                value, _ = judge(search.metric, result.example, result.draws)
                 draw = result.draws[0]
                 if value > 0 and (draw.rows or draw.artifacts):
                     _keep(found, draw, value, repr(dict(result.example.inputs())))
+        if search.session.spent == before:  # seeds that make no call would go round for ever
+            return
 
 
 def _unscored(*_: Any) -> float:

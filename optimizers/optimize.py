@@ -1,58 +1,43 @@
 """optimize(): tune the prompts of a generator for your LM and your metric, and prove it on seeds never seen."""
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import dspy
+from dspy.teleprompt import Teleprompter
 
-from synthwright.errors import BudgetExhaustedError, ConfigError, StoreError, UnusableLMError, did_you_mean
-from synthwright.lms.adapters import default_adapter
-from synthwright.lms.budgets import Budget, Meter, Retry
-from synthwright.lms.calls import EngineLM
-from synthwright.lms.journal import new_journal
-from synthwright.lms.metered import metered
-from synthwright.optimizers import bootstrap, gepa
-from synthwright.optimizers.candidates import Candidate, PromptState
-from synthwright.optimizers.scoring import Metric, Scored, judge, score_seeds
+from synthwright.errors import BudgetExhaustedError, ConfigError, UnusableLMError, did_you_mean
+from synthwright.lms.budgets import Retry
+from synthwright.optimizers import dspy_optimizers
+from synthwright.optimizers.bootstrap import bootstrap
+from synthwright.optimizers.evaluate import Evaluation, compare, evaluation_of
+from synthwright.optimizers.health import check_metric, examine
+from synthwright.optimizers.progress import OptimizeProgress, reporter
+from synthwright.optimizers.quiet import audible
+from synthwright.optimizers.scoring import Metric, Scored
+from synthwright.optimizers.search import Search
 from synthwright.optimizers.seeds import examples, no_overlap, shipped_metrics, shipped_seeds
-from synthwright.optimizers.stats import paired_difference
+from synthwright.optimizers.session import open_session
 from synthwright.optimizers.tuned import Tuned
 from synthwright.programs.base import Generator
-from synthwright.runs.demonstrations import apply_shipped, shipped_gold
-from synthwright.runs.roles import assign_lms, resolve_lms
+from synthwright.runs.demonstrations import shipped_gold
 from synthwright.signatures.rows import Row
 
-__all__ = ["OptimizeProgress", "optimize"]
+__all__ = ["optimize"]
 
 RowT = TypeVar("RowT", bound=Row)
-OPTIMIZERS = ("auto", "bootstrap", "gepa")
+Optimizer = Literal["auto", "bootstrap", "copro", "gepa", "miprov2", "simba"]
+OPTIMIZERS = ("auto", "bootstrap", *dspy_optimizers.NAMES)
 
 LEAST_SEEDS = 36
 """Seeds that the smallest budget can score: 6 to test on, twice, 3 to compare on, and some to learn from."""
 
-
-@dataclass
-class OptimizeProgress:
-    """Where an optimizer run stands.
-
-    Attributes:
-        phase: `before`, `search` or `after`.
-        calls: LM calls made so far.
-        budget: LM calls allowed.
-        candidates: Candidates scored so far.
-        first: Mean validation score of the prompts as given; None until it is known.
-        best: Best mean validation score so far; None until one is known.
-    """
-
-    phase: str
-    calls: int
-    budget: int
-    candidates: int = 0
-    first: float | None = None
-    best: float | None = None
+PROBED = 3
+"""Test seeds that tell what a seed costs and whether metric and LM work, before anything else is paid for."""
 
 
 def optimize(
@@ -63,7 +48,7 @@ def optimize(
     trainset: Sequence[Any] | None = None,
     valset: Sequence[Any] | None = None,
     testset: Sequence[Any] | None = None,
-    optimizer: Literal["auto", "bootstrap", "gepa"] = "auto",
+    optimizer: Optimizer | Teleprompter = "auto",
     budget: int = 400,
     lms: dspy.LM | Mapping[str, dspy.LM] | None = None,
     reflection_lm: dspy.LM | None = None,
@@ -95,11 +80,14 @@ def optimize(
             takes those that the method ships.
         valset: Seeds that candidates are compared on; None takes the method's, or the second half of `trainset`.
         testset: Seeds of the proof, never used in the search; None takes the method's, or the last third of `trainset`.
-        optimizer: `bootstrap` searches demonstrations, `gepa` rewrites instructions and needs a reflection LM, `auto`
-            is `gepa` if there is one and `bootstrap` otherwise.
+        optimizer: `bootstrap` searches demonstrations; `gepa` rewrites instructions and needs a reflection LM;
+            `miprov2` (extra `mipro`) does both; `simba` adds demonstrations or rules; `copro` rewrites instructions by
+            their scores alone; or an optimizer object of DSPy, with a metric of its own or None for ours. `auto` is
+            `gepa` if there is a reflection LM and `bootstrap` otherwise.
         budget: LM calls in all, kept strictly.
         lms: An LM for all roles, or LMs by role, as in `generate`.
-        reflection_lm: The LM that rewrites instructions; its calls count towards the budget.
+        reflection_lm: The LM that rewrites instructions; its calls count towards the budget. `miprov2`, `simba` and
+            `copro` take the generator's own LM without one.
         gold: Your own demonstrations by predictor: a candidate of its own, and the first teacher if it is better than
             the prompts as given. None takes those that the method ships if the LM is a weak one (the embedded LM),
             which without any gives nothing to learn from; {} takes none.
@@ -112,12 +100,15 @@ def optimize(
         concurrency: Draws in flight; None for what the LM serves well.
         retry: How failed calls are repeated.
         out: Directory to save the result in; None saves nothing. Its record of LM calls (`journal.sqlite`) makes the
-            same command, interrupted, go on where it stopped without paying again.
-        progress: Called after each scored candidate and phase.
+            same command, interrupted, go on where it stopped without paying again. Ctrl-C ends the search and proves
+            the best until then; a second one leaves at once, and keeps its prompts.
+        progress: Called after each scored candidate and phase, and while calls are made; from any thread.
 
     Raises:
-        ConfigError: An argument is wrong, seeds overlap, there is nothing to tune, or the budget is too small.
-        UnusableLMError: The LM fails.
+        ConfigError: An argument is wrong, seeds overlap, there is nothing to tune, the budget is too small, or the
+            metric raises, is constant, or returns something that is not a score.
+        MissingExtraError: `miprov2` without Optuna.
+        UnusableLMError: The LM fails, or the reflection LM never gives a prompt.
     """
     started = time.monotonic()
     chosen = _choose(optimizer, reflection_lm)
@@ -127,118 +118,140 @@ def optimize(
         raise ConfigError(
             f"{type(generator).__name__} ships no metric: pass `metric=`, a function of (example, pred, ...)."
         )
-    if draws < 1 or budget < 1 or not 0 < threshold <= 1:
+    if draws < 1 or budget < 1 or max_demos < 1 or rounds < 1 or not 0 < threshold <= 1:
         raise ConfigError(
-            f"Need draws >= 1, budget >= 1 and 0 < threshold <= 1; got {draws!r}, {budget!r}, {threshold!r}."
+            "`draws`, `budget`, `max_demos` and `rounds` must be at least 1, and `threshold` in (0, 1]; got "
+            f"{draws!r}, {budget!r}, {max_demos!r}, {rounds!r}, {threshold!r}."
         )
     train, val, test = _split(generator, trainset, valset, testset)
-    program: Generator[RowT] = generator.deepcopy()
-    predictors = _targets(program, targets)
-    role_lms = resolve_lms(program, lms)
-    limit = concurrency or min(lm.concurrency if isinstance(lm, EngineLM) else 16 for lm in role_lms.values())
-    apply_shipped(program, role_lms, skip=predictors)  # a weak judge or answerer is no use without, before or after
-    calls = new_journal(_journal_file(out))
-    meter = Meter(Budget(calls=budget), changed=calls.write, count_recalled=True)
-    wrapped = assign_lms(program, role_lms, meter, retry, limit, calls)
+    names = _targets(generator, targets)
+    if isinstance(chosen, str):
+        dspy_optimizers.check(chosen, {name: generator.all_predictors()[name] for name in names})
     state = OptimizeProgress("before", 0, budget)
-    history: list[Candidate] = []
+    with open_session(
+        generator,
+        lms,
+        budget=budget,
+        retry=retry,
+        concurrency=concurrency,
+        seed=seed,
+        out=out,
+        bare=names,
+        changed=reporter(state, progress),
+    ) as session:
 
-    def report(phase: str | None = None) -> None:
-        state.phase, state.calls = phase or state.phase, meter.used.calls
-        if progress is not None:
-            progress(state)
+        def report(phase: str | None = None) -> None:
+            validated = [candidate.mean for candidate in search.history if candidate.validated] if search else []
+            state.phase, state.calls, state.candidates = phase or state.phase, session.spent, len(validated)
+            state.first, state.best = (validated[0], max(validated)) if validated else (None, None)
+            if progress is not None:
+                with audible():
+                    progress(state)
 
-    def note(candidate: Candidate) -> None:
-        history.append(candidate)
-        state.candidates, state.first = len(history), history[0].mean
-        state.best = max(c.mean for c in history)
-        report("search")
+        def proof(scored: list[Scored], calls: int) -> Evaluation:
+            usage = (calls, session.meter.used.tokens, time.monotonic() - started)
+            return evaluation_of(
+                scored, session.program, metric, held_out, draws=draws, seed=seed, lms=session.models, usage=usage
+            )
 
-    def score(seeds: Sequence[dspy.Example]) -> list[Scored]:
-        return score_seeds(program, seeds, metric, draws=draws, seed=seed + 1, limit=limit)
-
-    adapter = default_adapter()
-    given = Candidate({name: PromptState.of(p) for name, p in predictors.items()}, "as given")
-    with dspy.context(lm=wrapped["generator"], adapter=adapter, disable_history=True):
-        report("before")
+        search: Search | None = None
+        report()
         try:
-            first = score(test[:1])
-            cost = max(1, meter.used.calls)  # LM calls for one seed with all its draws
+            first = session.prove(test[:PROBED], metric, draws)
+            cost = max(1, math.ceil(session.spent / len(first)))  # LM calls for one seed with all its draws
             if budget < LEAST_SEEDS * cost:
                 raise ConfigError(
                     f"A budget of {budget} LM calls is too small: one seed takes {cost} calls ({draws} draws), and "
                     f"anything below {LEAST_SEEDS * cost} calls cannot find and prove a gain."
                 )
-            test, val = test[: budget // (6 * cost)], val[: budget // (12 * cost)]
-            before = first + score(test[1:])
-            stop_at = budget - round(1.15 * len(test) * cost)
+            nothing = check_metric(metric, first)
+            test, val = test[: max(PROBED, budget // (6 * cost))], val[: budget // (12 * cost)]
+            scored = first + session.prove(test[PROBED:], metric, draws)
+            before = proof(scored, session.spent)
+            search = Search(
+                session=session,
+                targets={name: session.program.all_predictors()[name] for name in names},
+                metric=metric,
+                trainset=train,
+                valset=val,
+                cost=session.spent / len(test),
+                total=budget,
+                tests=len(test),
+                draws=draws,
+                seed=seed,
+                note=lambda: report("search"),
+                warnings=examine(metric, scored, nothing),
+            )
             report("search")
-            if chosen == "bootstrap":
-                best = bootstrap.search(
-                    program,
-                    predictors,
-                    metric,
-                    train,
-                    val,
-                    spent=lambda: meter.used.calls,
-                    budget=stop_at,
-                    gold=shipped_gold(program, role_lms) if gold is None else gold,
-                    draws=draws,
-                    max_demos=max_demos,
-                    threshold=threshold,
-                    rounds=rounds,
-                    seed=seed,
-                    limit=limit,
-                    note=note,
-                )
-            else:
-                assert reflection_lm is not None
-                best = gepa.search(
-                    program,
-                    predictors,
-                    metric,
-                    train,
-                    val,
-                    reflection_lm=metered(reflection_lm, role="reflection", meter=meter, retry=retry, journal=calls),
-                    rollouts=max(1, int(0.85 * (stop_at - meter.used.calls) / cost)),
-                    draws=draws,
-                    seed=seed,
-                    limit=limit,
-                    adapter=adapter,
-                    note=note,
-                )
-            best.apply(predictors)
+            if gold is None:
+                gold = shipped_gold(session.program, session.lms)
+            best = search.run(_strategy(chosen, gold, reflection_lm, max_demos, threshold, rounds))
             report("after")
-            after = before if best.prompts == given.prompts else score(test)
+            best.apply(search.targets)
+            searched, after = session.spent, before
+            if best is not search.given:
+                payable = max(PROBED, int((budget - searched) / (best.cost or 1)))
+                if payable < len(test):
+                    before = before.first(payable)
+                    search.warnings.append(f"The tuned prompts take {best.cost:.1f} calls a seed: {payable} were paid.")
+                after = proof(session.prove(test[:payable], metric, draws), 0)
+            after = replace(after, calls=session.spent - searched)
         except BudgetExhaustedError as error:
-            raise ConfigError(f"The budget of {budget} LM calls ended before the proof was done: raise it.") from error
+            what = "before the proof was done" if search else "while the first seeds were scored: it is too small"
+            raise ConfigError(f"The budget of {budget} LM calls ended {what}.") from error
         except dspy.LMError as error:
             raise UnusableLMError(f"The LM failed while prompts were tuned: {error}") from error
-        finally:
-            calls.close()
-    tuned = generator.deepcopy()
-    best.apply(tuned.all_predictors())
-    result = Tuned(
-        generator=tuned,
-        metric=paired_difference([s.score for s in before], [s.score for s in after], seed=seed),
-        held_out=_held_out(held_out, before, after, seed),
-        best=best,
-        before=given,
-        history=history,
-        optimizer=chosen,
-        calls=meter.used.calls,
-        tokens=meter.used.tokens,
-        seconds=time.monotonic() - started,
-        lms={role: lm.model for role, lm in role_lms.items()},
-        draws=draws,
-        names={"metric": _name(metric), **({"held_out": _name(held_out)} if held_out else {})},
-    )
+        except KeyboardInterrupt:
+            if search is not None and out is not None:  # no proof, but what was paid for is not lost
+                search.best.apply(search.targets)
+                session.program.save_prompts(Path(out) / "prompts.json")
+            raise
+        tuned = generator.deepcopy()
+        best.apply(tuned.all_predictors())
+        result = Tuned(
+            generator=tuned,
+            proof=compare(before, after, seed=seed),
+            best=best,
+            before=search.given,
+            history=search.history,
+            optimizer=chosen if isinstance(chosen, str) else type(chosen).__name__,
+            calls=session.spent,
+            tokens=session.meter.used.tokens,
+            seconds=time.monotonic() - started,
+            lms=session.models,
+            draws=draws,
+            warnings=search.warnings,
+            interrupted=search.interrupted,
+        )
     if out is not None:
         result.save(out)
     return result
 
 
-def _choose(optimizer: str, reflection_lm: dspy.LM | None) -> str:
+def _strategy(
+    optimizer: str | Teleprompter,
+    gold: Mapping[str, Sequence[Mapping[str, Any]]],
+    reflection_lm: dspy.LM | None,
+    max_demos: int,
+    threshold: float,
+    rounds: int,
+) -> Callable[[Search], None]:
+    """What the search does."""
+
+    def strategy(search: Search) -> None:
+        search.start(gold, max_demos)
+        if optimizer == "bootstrap":
+            bootstrap(search, gold, max_demos, threshold, rounds)
+        else:
+            prompt_lm = search.session.also_metered(reflection_lm or search.session.lms["generator"], "reflection")
+            dspy_optimizers.propose(search, optimizer, prompt_lm, max_demos, threshold)
+
+    return strategy
+
+
+def _choose(optimizer: str | Teleprompter, reflection_lm: dspy.LM | None) -> str | Teleprompter:
+    if isinstance(optimizer, Teleprompter):
+        return optimizer
     if optimizer not in OPTIMIZERS:
         raise ConfigError(f"No optimizer {optimizer!r}. {did_you_mean(str(optimizer), OPTIMIZERS)}")
     if optimizer == "gepa" and reflection_lm is None:
@@ -268,36 +281,13 @@ def _split(
     return train, val, test
 
 
-def _targets(program: Generator[Any], names: Sequence[str] | None) -> dict[str, dspy.Predict]:
-    found = program.target_predictors()
-    if names is not None:
-        for name in names:
-            if name not in found:
-                raise ConfigError(f"{name!r} is not a predictor that can be tuned. {did_you_mean(name, found)}")
-        found = {name: found[name] for name in names}
+def _targets(generator: Generator[Any], names: Sequence[str] | None) -> list[str]:
+    found = generator.target_predictors()
     if not found:
         raise ConfigError(
-            f"{type(program).__name__} has nothing to tune: all its predictors are frozen, or there are none."
+            f"{type(generator).__name__} has nothing to tune: all its predictors are frozen, or there are none."
         )
-    return found
-
-
-def _held_out(metric: Metric | None, before: list[Scored], after: list[Scored], seed: int) -> Any:
-    if metric is None:
-        return None
-    scores = [[judge(metric, scored.example, scored.draws)[0] for scored in scoreds] for scoreds in (before, after)]
-    return paired_difference(scores[0], scores[1], seed=seed)
-
-
-def _name(metric: Metric) -> str:
-    return getattr(metric, "__name__", type(metric).__name__)
-
-
-def _journal_file(out: str | Path | None) -> Path | None:
-    if out is None:
-        return None
-    try:
-        Path(out).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"Cannot write to {str(out)!r}: {error.strerror or error}.") from error
-    return Path(out) / "journal.sqlite"
+    for name in names or ():
+        if name not in found:
+            raise ConfigError(f"{name!r} is not a predictor that can be tuned. {did_you_mean(name, found)}")
+    return list(found if names is None else names)

@@ -9,6 +9,8 @@ from typing import Any, Generic, TypeVar
 
 from synthwright.errors import StoreError
 from synthwright.optimizers.candidates import Candidate
+from synthwright.optimizers.evaluate import Comparison
+from synthwright.optimizers.page import page
 from synthwright.optimizers.stats import Difference
 from synthwright.programs.base import Generator
 from synthwright.signatures.rows import Row
@@ -24,8 +26,7 @@ class Tuned(Generic[RowT]):
 
     Attributes:
         generator: The generator with the tuned prompts.
-        metric: Score of the optimized metric on the test seeds, before and after.
-        held_out: The same for a check that was not optimized; None if there is none.
+        proof: The test seeds scored with the prompts as given (`a`) and as tuned (`b`).
         best: The prompts found.
         before: The prompts as they were given.
         history: Candidates in the order in which they were scored.
@@ -35,11 +36,12 @@ class Tuned(Generic[RowT]):
         seconds: Wall time.
         lms: Model name by role.
         draws: Draws a seed when scores were taken.
+        warnings: What was noticed on the way.
+        interrupted: Whether Ctrl-C ended the search; the proof is of the best until then.
     """
 
     generator: Generator[RowT]
-    metric: Difference
-    held_out: Difference | None
+    proof: Comparison
     best: Candidate
     before: Candidate
     history: list[Candidate]
@@ -49,7 +51,23 @@ class Tuned(Generic[RowT]):
     seconds: float
     lms: dict[str, str]
     draws: int
-    names: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    interrupted: bool = False
+
+    @property
+    def metric(self) -> Difference:
+        """Score of the optimized metric on the test seeds, before and after."""
+        return self.proof.metric
+
+    @property
+    def held_out(self) -> Difference | None:
+        """The same for a check that was not optimized; None if there is none."""
+        return self.proof.held_out
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Names of the `metric` and of the `held_out` check."""
+        return self.proof.a.names
 
     def report(self) -> str:
         """The outcome in words and numbers, with the difference of every prompt."""
@@ -61,12 +79,17 @@ class Tuned(Generic[RowT]):
         if self.held_out is not None:
             lines.append(f"  {self.names.get('held_out', 'held-out check')} (not optimized):  {self.held_out}")
         lines.append(f"  best candidate: {self.best.origin}; draws a seed: {self.draws}")
+        lines += [f"  note: {warning}" for warning in self.warnings]
         for name, difference in self.prompt_diffs().items():
             lines += [f"  prompt of {name}:", *("    " + line for line in difference)]
         return "\n".join(lines)
 
-    def prompt_diffs(self) -> dict[str, list[str]]:
-        """For each predictor whose prompt changed, the lines removed (-) and added (+)."""
+    def prompt_diffs(self, width: int | None = 160) -> dict[str, list[str]]:
+        """For each predictor whose prompt changed, the lines removed (-) and added (+).
+
+        Args:
+            width: Characters shown of a demonstration; None for all.
+        """
         changes = {}
         for name, state in self.best.prompts.items():
             old = self.before.prompts[name]
@@ -75,8 +98,8 @@ class Tuned(Generic[RowT]):
                 for line in difflib.ndiff(old.instructions.splitlines(), state.instructions.splitlines())
                 if line[0] in "+-"
             ]
-            difference += ["- " + _one_line(demo) for demo in old.demos if demo not in state.demos]
-            difference += ["+ " + _one_line(demo) for demo in state.demos if demo not in old.demos]
+            difference += ["- " + _one_line(demo, width) for demo in old.demos if demo not in state.demos]
+            difference += ["+ " + _one_line(demo, width) for demo in state.demos if demo not in old.demos]
             if difference:
                 changes[name] = difference
         return changes
@@ -93,32 +116,60 @@ class Tuned(Generic[RowT]):
             else {**asdict(self.held_out), "name": self.names.get("held_out")},
             "measurable": self.metric.measurable,
             "best": self.best.origin,
+            "candidates": len(self.history),
+            "warnings": self.warnings,
+            "interrupted": self.interrupted,
             "draws": self.draws,
             "calls": self.calls,
             "tokens": self.tokens,
             "seconds": round(self.seconds, 1),
         }
 
+    def tuned_for(self) -> dict[str, Any]:
+        """What the prompts belong to, as `prompts.json` records it."""
+        return {
+            "optimizer": self.optimizer,
+            "metric": self.names["metric"],
+            "lms": self.lms,
+            "before": round(self.metric.before, 4),
+            "after": round(self.metric.after, 4),
+            "interval": [round(self.metric.low, 4), round(self.metric.high, 4)],
+            "test_seeds": self.metric.seeds,
+            "draws": self.draws,
+        }
+
     def save(self, directory: str | Path) -> None:
-        """Write `prompts.json` (for `load_prompts` and `--prompts`), `report.json`, `report.txt`, `history.jsonl`.
+        """Write `prompts.json` (for `load_prompts` and `--prompts`) and the report.
+
+        The report is `report.html` to look at, `report.txt`, `report.json`, and `history.jsonl` with the prompts and
+        scores of every candidate.
 
         Raises:
             StoreError: The directory cannot be written.
         """
         out = Path(directory)
-        history = [{"origin": c.origin, "mean": c.mean, "scores": c.scores} for c in self.history]
-        report = {**self.as_dict(), "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+        report = {
+            **self.as_dict(),
+            "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "proof": {"before": self.proof.a.as_dict(), "after": self.proof.b.as_dict()},
+            "prompts": {"before": self.before.as_dict()["prompts"], "after": self.best.as_dict()["prompts"]},
+        }
+        texts = {
+            "report.json": json.dumps(report, indent=2, default=str) + "\n",
+            "report.txt": self.report() + "\n",
+            "report.html": page(self),
+            "history.jsonl": "".join(json.dumps(c.as_dict(), default=str) + "\n" for c in self.history),
+        }
         try:
             out.mkdir(parents=True, exist_ok=True)
-            self.generator.save_prompts(out / "prompts.json")
-            (out / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-            (out / "report.txt").write_text(self.report() + "\n", encoding="utf-8")
-            (out / "history.jsonl").write_text("".join(json.dumps(h) + "\n" for h in history), encoding="utf-8")
+            self.generator.save_prompts(out / "prompts.json", self.tuned_for())
+            for name, text in texts.items():
+                (out / name).write_text(text, encoding="utf-8", errors="replace")
         except OSError as error:
             raise StoreError(f"Cannot write to {str(out)!r}: {error.strerror or error}.") from error
 
 
-def _one_line(demo: Any) -> str:
+def _one_line(demo: Any, width: int | None) -> str:
     text = "; ".join(f"{name}: {value}" for name, value in dict(demo).items() if name not in ("augmented", "dspy_uuid"))
     text = " ".join(text.split())
-    return text if len(text) <= 160 else text[:157] + "..."
+    return text if width is None or len(text) <= width else text[: width - 3] + "..."

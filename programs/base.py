@@ -169,9 +169,15 @@ class Generator(dspy.Module, Generic[RowT]):
         """The LM roles of this generator, `generator` first."""
         return ("generator", *(role for role in type(self).roles if role != "generator"))
 
-    def save_prompts(self, path: str | Path) -> None:
-        """Write instructions, field descriptions and demonstrations of all predictors as versioned JSON."""
-        text = json.dumps(prompts.dump(self.stem(), self.all_predictors()), ensure_ascii=False, indent=2)
+    def save_prompts(self, path: str | Path, tuned_for: Mapping[str, Any] | None = None) -> None:
+        """Write instructions, field descriptions and demonstrations of all predictors as versioned JSON.
+
+        Args:
+            path: The file.
+            tuned_for: What the prompts were tuned for, for the reader: metric, LMs and so on, JSON-ready.
+        """
+        state = prompts.dump(self.stem(), self.all_predictors(), tuned_for)
+        text = json.dumps(state, ensure_ascii=False, indent=2)
         Path(path).write_text(text + "\n", encoding="utf-8")
 
     def load_prompts(self, path: str | Path) -> None:

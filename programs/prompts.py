@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,9 +12,12 @@ from dspy.adapters.utils import get_annotation_name, serialize_for_json
 
 from synthwright.errors import ConfigError
 
-__all__ = ["FORMAT", "digest", "dump", "load", "of_predictor", "signature_of"]
+__all__ = ["FORMAT", "digest", "dump", "hash_of", "load", "of_predictor", "signature_of"]
 
-FORMAT = 1
+FORMAT = 2
+"""Since 2 a file says what the prompts were tuned for, and each predictor has the hash of its signature."""
+
+READABLE = (1, 2)
 
 
 def of_predictor(predictor: dspy.Predict) -> dict[str, Any]:
@@ -38,13 +42,32 @@ def shape(signature: type[dspy.Signature]) -> dict[str, str]:
     return {**inputs, **{n: f"output {get_annotation_name(f.annotation)}" for n, f in signature.output_fields.items()}}
 
 
-def dump(method: str, predictors: Mapping[str, dspy.Predict]) -> dict[str, Any]:
-    """The whole state of a generator's prompts."""
+def dump(
+    method: str, predictors: Mapping[str, dspy.Predict], tuned_for: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The whole state of a generator's prompts.
+
+    Args:
+        method: Name of the method.
+        predictors: Its predictors by name.
+        tuned_for: What the prompts were tuned for, such as metric and LM; None if they were not.
+    """
+    versions = {package: _version(package) for package in ("synthwright", "dspy")}
+    states = {name: of_predictor(predictor) for name, predictor in predictors.items()}
     return {
         "format": FORMAT,
         "method": method,
-        "predictors": {name: of_predictor(predictor) for name, predictor in predictors.items()},
+        "versions": versions,
+        "tuned_for": None if tuned_for is None else dict(tuned_for),
+        "predictors": {
+            name: {"signature_hash": hash_of(state["signature"]), **state} for name, state in states.items()
+        },
     }
+
+
+def hash_of(shape: Mapping[str, str]) -> str:
+    """First 12 hex digits of the SHA-256 of the fields of a signature."""
+    return hashlib.sha256(json.dumps(shape, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:12]
 
 
 def digest(predictors: Mapping[str, dspy.Predict]) -> str:
@@ -61,8 +84,11 @@ def load(path: str | Path, method: str, predictors: Mapping[str, dspy.Predict]) 
     """
     try:
         state = json.loads(Path(path).read_text(encoding="utf-8"))
-        if state["format"] != FORMAT:
-            raise ConfigError(f"{path}: prompts of format {state['format']!r}; this version reads format {FORMAT}.")
+        if state["format"] not in READABLE:
+            raise ConfigError(
+                f"{path}: prompts of format {state['format']!r}; this version reads the formats "
+                f"{', '.join(map(str, READABLE))}."
+            )
         saved: dict[str, Any] = {**state["predictors"]}
     except ConfigError:
         raise
@@ -79,6 +105,9 @@ def load(path: str | Path, method: str, predictors: Mapping[str, dspy.Predict]) 
         signature = signature_of(predictors[name])
         try:
             there, now = entry["signature"], shape(signature)
+            if entry.get("signature_hash", hash_of(there)) != hash_of(there):
+                misfits.append(f"{name}: its fields were edited by hand (their hash is another)")
+                continue
             misfits += [f"{name}: {difference}" for difference in _differences(there, now)]
             if there == now:
                 fitted[name] = _applied(signature, entry), [dspy.Example(**demo) for demo in entry["demos"]]
@@ -112,3 +141,10 @@ def _applied(signature: type[dspy.Signature], entry: Mapping[str, Any]) -> type[
 
 def _plain(demo: Any) -> dict[str, Any]:
     return {name: serialize_for_json(value) for name, value in dict(demo).items()}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # a checkout that was not installed
+        return "unknown"

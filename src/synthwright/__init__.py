@@ -2,7 +2,7 @@
 
 from synthwright.errors import SynthwrightError
 from synthwright.lms import Budget, Price, Retry, embedded_lm, openai_lm
-from synthwright.optimizers import Tuned, optimize
+from synthwright.optimizers import Comparison, Evaluation, Tuned, compare, evaluate, optimize
 from synthwright.pool import Pool, Seed
 from synthwright.programs.base import Frozen, Generator, freeze, get_generator, list_generators
 from synthwright.runs import Forecast, Funnel, Progress, Run, agenerate, generate, load_run
@@ -10,6 +10,8 @@ from synthwright.signatures.rows import InstructionRow, Message, Provenance, Rej
 
 __all__ = [
     "Budget",
+    "Comparison",
+    "Evaluation",
     "Forecast",
     "Frozen",
     "Funnel",
@@ -28,7 +30,9 @@ __all__ = [
     "SynthwrightError",
     "Tuned",
     "agenerate",
+    "compare",
     "embedded_lm",
+    "evaluate",
     "freeze",
     "generate",
     "get_generator",

@@ -245,60 +245,6 @@ def _forecast(forecast: sw.Forecast, as_json: bool) -> None:
 
 
 @app.command(epilog=EXIT_CODES)
-def optimize(
-    method: Method,
-    budget: Annotated[int, typer.Option(metavar="CALLS", help="LM calls in all, kept strictly.")] = 400,
-    optimizer: Annotated[str, typer.Option(help="auto, bootstrap (demonstrations) or gepa (instructions).")] = "auto",
-    reflection_lm: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="Strong LM that GEPA reflects with.")
-    ] = None,
-    target: Annotated[list[str] | None, typer.Option(metavar="PREDICTOR", help="What to tune. Repeatable.")] = None,
-    draws: Annotated[int, typer.Option(metavar="K", help="Draws a seed when scores are taken.")] = 2,
-    out_dir: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Where to save (runs/METHOD-tuned).")
-    ] = None,
-    lm: Model = None,
-    api_base: ApiBase = None,
-    role: Roles = None,
-    concurrency: Concurrency = None,
-    seed: Annotated[int, typer.Option(metavar="N", help="Random seed.")] = 0,
-    preset: Preset = "practical",
-    task: Task = None,
-    set_: SetArguments = None,
-    prompts: Prompts = None,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-) -> None:
-    """Tune the prompts of a method for your LM, and measure the gain on seeds that the search never saw.
-
-    Example: synthwright optimize evol-instruct --budget 300, then
-    synthwright generate evol-instruct --prompts runs/evol-instruct-tuned/prompts.json
-    """
-    cls = sw.get_generator(method)
-    generator = _generator(cls, preset, task, set_, prompts)
-    directory = out_dir or Path("runs") / f"{_dashed(cls)}-tuned"
-    with ProgressView(err, quiet=quiet) as view:
-        tuned = sw.optimize(
-            generator,
-            optimizer=optimizer,  # pyright: ignore[reportArgumentType]  optimize() names the known ones
-            budget=budget,
-            lms=_lms(lm, api_base, role),
-            reflection_lm=_lm(reflection_lm, api_base) if reflection_lm else None,
-            targets=target,
-            draws=draws,
-            seed=seed,
-            concurrency=concurrency,
-            out=directory,
-            progress=view,
-        )
-    if not quiet:
-        out.print(escape(tuned.report()))
-        out.print(f"\nPrompts: {directory / 'prompts.json'}  (synthwright generate {_dashed(cls)} --prompts FILE)")
-    if as_json:
-        print(json.dumps({**tuned.as_dict(), "out": str(directory)}), flush=True)  # noqa: T201  rich would wrap the line
-
-
-@app.command(epilog=EXIT_CODES)
 def export(
     run: Annotated[Path, typer.Argument(help="Directory of a run, such as runs/evol_instruct.", metavar="RUN")],
     format_: Annotated[
@@ -467,3 +413,6 @@ def _brief(value: Any, width: int = 60) -> str:
     text = value if isinstance(value, str) else repr(value)
     text = " ".join(text.split())
     return text if len(text) <= width else text[: width - 3] + "..."
+
+
+import synthwright.cli_optimize  # noqa: E402  it adds its verbs to `app`, with the options above

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
-from synthwright.optimizers.optimize import OptimizeProgress
+from synthwright.optimizers.progress import OptimizeProgress
 from synthwright.runs.run import Progress as RunProgress
 from synthwright.runs.run import Run
 from synthwright.signatures.rows import Row
@@ -60,7 +60,8 @@ class ProgressView:
         if isinstance(state, RunProgress):
             label, done, total, note = state.method, state.rows, state.target, _run_note(state)
         else:
-            label, done, total, note = f"tuning: {state.phase}", state.calls, state.budget, _tune_note(state)
+            label = state.phase if state.phase == "evaluate" else f"tuning: {state.phase}"
+            done, total, note = state.calls, state.budget or None, _tune_note(state)
         if self._live:
             shown = min(done, total) if total else done
             self._bar.update(self._task, description=label, completed=shown, total=total, note=escape(note))
@@ -90,7 +91,7 @@ def _run_note(state: RunProgress) -> str:
 
 
 def _tune_note(state: OptimizeProgress) -> str:
-    note = f"{state.calls}/{state.budget} LM calls"
+    note = f"{state.calls}/{state.budget} LM calls" if state.budget else f"{state.calls} LM calls"
     if state.best is not None and state.first is not None:
         note += f" | {state.candidates} candidates | validation {state.first:.2f} -> {state.best:.2f}"
     return note

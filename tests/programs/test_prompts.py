@@ -170,7 +170,7 @@ def test_an_entry_with_a_part_missing_changes_nothing(damage, saved):
         ("nope", "is not a file of prompts written by synthwright"),
         ("[]", "is not a file of prompts written by synthwright"),
         ("{}", "is not a file of prompts written by synthwright .*format"),
-        ('{"format": 2}', "prompts of format 2; this version reads format 1"),
+        ('{"format": 3}', "prompts of format 3; this version reads the formats 1, 2"),
         ('{"format": 1}', "is not a file of prompts written by synthwright .*predictors"),
         ('{"format": 1, "method": "plans", "predictors": []}', "is not a file of prompts"),
         ('{"format": 1, "method": "plans", "predictors": {"judge": 3}}', "judge: its entry is not one"),
@@ -200,7 +200,7 @@ def test_no_secret_of_the_lm_is_written(tmp_path):
 
 def test_the_file_is_json_that_a_person_can_read(saved):
     state = json.loads(saved.read_text())
-    assert state["format"] == 1 and state["method"] == "plans"
+    assert state["format"] == 2 and state["method"] == "plans"
     assert set(state["predictors"]) == {"judge", "variants[0]", "plan_steps"}
     entry = state["predictors"]["plan_steps"]
     assert entry["instructions"] == 'Plan "well".\n\nKeep {braces}:\n  and é.' and "é" in saved.read_text()
@@ -224,3 +224,39 @@ def test_tuned_prompts_are_those_that_a_run_uses(saved, tmp_path):
     run = sw.generate(plans, seeds=[{"goal": "cake"}], lms=lm, out=tmp_path / "run")
     assert [row.riddle for row in run] == ["bake"] and 'Plan "well".' in lm.calls[0].messages[0]["content"]
     assert run.rows[0].provenance and run.rows[0].provenance.prompts == tuned().prompts_hash()
+
+
+def test_a_file_says_what_its_prompts_were_tuned_for(tmp_path):
+    plans = tuned()
+    plans.save_prompts(tmp_path / "p.json", {"metric": "clear_steps", "lms": {"generator": "scripted"}})
+    state = json.loads((tmp_path / "p.json").read_text())
+    assert state["format"] == 2 and state["tuned_for"]["metric"] == "clear_steps"
+    assert set(state["versions"]) == {"synthwright", "dspy"} and state["versions"]["dspy"] != "unknown"
+    hashes = [entry["signature_hash"] for entry in state["predictors"].values()]
+    assert all(len(each) == 12 for each in hashes) and hashes[0] != hashes[1]
+
+
+def test_files_of_the_first_format_still_load(tmp_path):
+    plans = tuned()
+    plans.save_prompts(tmp_path / "p.json")
+    state = json.loads((tmp_path / "p.json").read_text())
+    state["format"] = 1
+    del state["versions"], state["tuned_for"]
+    for entry in state["predictors"].values():
+        del entry["signature_hash"]
+    (tmp_path / "old.json").write_text(json.dumps(state))
+    again = Plans()
+    again.load_prompts(tmp_path / "old.json")
+    assert again.prompts_hash() == plans.prompts_hash()
+
+
+def test_a_file_of_a_later_format_or_with_edited_fields_is_refused(tmp_path):
+    tuned().save_prompts(tmp_path / "p.json")
+    state = json.loads((tmp_path / "p.json").read_text())
+    (tmp_path / "later.json").write_text(json.dumps({**state, "format": 3}))
+    with pytest.raises(ConfigError, match="format 3; this version reads the formats 1, 2"):
+        Plans().load_prompts(tmp_path / "later.json")
+    state["predictors"]["plan_steps"]["signature"]["goal"] = "input int"
+    (tmp_path / "edited.json").write_text(json.dumps(state))
+    with pytest.raises(ConfigError, match="plan_steps: its fields were edited by hand"):
+        Plans().load_prompts(tmp_path / "edited.json")

@@ -340,6 +340,7 @@ class MeteredLM(dspy.LM):
         scope, tickets = current_scope(), None
         if scope is not None:
             merged = {**self.kwargs, **options}
+            merged.pop("rollout_id", None)  # of two rollouts the request is one: numbered apart, both were the first
             count = merged.get("n")
             tickets = scope.tickets(hash(repr((prompt, messages, merged))), count if isinstance(count, int) else 1)
         token = _TICKETS.set(tickets)

@@ -1,0 +1,84 @@
+"""How each method is tuned in `optimize.py`: a setting in which one draw costs few calls, and what is tuned in it.
+
+A method that is not named here is tuned as it is, all its targets at once. `why` goes into the table of results.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["EXPLANATIONS", "SETTINGS", "Setting"]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A small setting of one method.
+
+    Attributes:
+        arguments: Arguments of the generator that differ from its defaults.
+        targets: Predictors to tune; None for all targets.
+        seeds: Which of the shipped seeds are used; they are all of the kind that reaches the targets.
+        inputs: Inputs of each seed that are replaced.
+        draws: Draws a seed.
+        budget: LM calls of the search with its proof; 0 for the benchmark's own.
+        why: Why it is not tuned as it is.
+    """
+
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    targets: tuple[str, ...] | None = None
+    seeds: Callable[[Any], bool] = lambda example: True
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    draws: int = 1
+    budget: int = 0
+    why: str = "as it is"
+
+
+SETTINGS: dict[str, Setting] = {
+    "absolute_zero": Setting(
+        arguments={"samples": 2, "max_tokens": 160},
+        targets=("propose_deduction",),
+        seeds=lambda example: example.task_type == "deduction",
+        why="one proposer of three; 2 solver samples instead of 4",
+    ),
+    "backtranslation": Setting(targets=("write",), inputs={"rate": False}, why="without the judge"),
+    "codeclm": Setting(
+        arguments={"contrast": "never", "iterations": 1, "check_metadata": False, "answer": False},
+        targets=("decode",),
+        why="the decoder alone: no check of metadata, no improvement, no answers",
+    ),
+    "debate_reflect": Setting(
+        arguments={
+            "students": ("student",),
+            "teachers": ("teacher",),
+            "rounds": 0,
+            "student_tries": 1,
+            "teacher_tries": 1,
+        },
+        targets=("solve",),
+        why="round 0 alone: two agents answer",
+    ),
+    "evol_instruct": Setting(
+        arguments={"operators": ("add_constraints",), "rounds": 1, "judge": False, "answer": False},
+        targets=("add_constraints",),
+        why="one operator of six, one round, without judge and answers",
+    ),
+    "magpie": Setting(budget=240, why="the three taggers; sampling queries has no prompt"),
+    "self_instruct": Setting(
+        targets=("propose",),
+        seeds=lambda example: "existing_instructions" in example,
+        why="proposals alone",
+    ),
+    "synthetic_data_rl": Setting(
+        arguments={"votes": 2, "min_margin": 1, "attempts": 2, "rewrite": False},
+        targets=("generate",),
+        why="the question writer: 2 votes, 2 tries of the base, no rewriting",
+    ),
+    "targen": Setting(
+        arguments={"self_correct": False, "illustrations": ()},
+        targets=("write",),
+        why="rows alone: no self-correction, no illustrations",
+    ),
+}
+
+EXPLANATIONS: dict[str, str] = {}
+"""By method: why there is no measurable gain, found by reading the draws."""

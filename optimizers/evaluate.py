@@ -1,0 +1,346 @@
+"""evaluate() and compare(): what a generator scores on seeds, and whether another one scores better on the same."""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import dspy
+
+from synthwright.errors import BudgetExhaustedError, ConfigError, StoreError, UnusableLMError
+from synthwright.lms.budgets import Retry
+from synthwright.optimizers.progress import OptimizeProgress, reporter
+from synthwright.optimizers.scoring import Metric, Scored, judge, metric_name
+from synthwright.optimizers.seeds import examples, shipped_metrics, shipped_seeds
+from synthwright.optimizers.session import open_session
+from synthwright.optimizers.stats import Difference, Mean, mean_interval, paired_difference
+from synthwright.programs.base import Generator
+
+__all__ = ["Comparison", "Evaluation", "compare", "evaluate"]
+
+GOOD = 0.9
+"""Score from which a report does not quote a seed."""
+
+FEEDBACK_CHARS = 2000
+"""Characters of a seed's feedback that an evaluation keeps."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of a generator on seeds, each over a list of draws.
+
+    Attributes:
+        method: Name of the method.
+        metric: Mean of the metric over the seeds with its interval.
+        held_out: The same of the held-out check; None without one.
+        scores: Scores of the metric, one a seed.
+        held_out_scores: Scores of the held-out check; empty without one.
+        feedback: What the metric says of each seed.
+        seeds: Inputs of each seed.
+        draws: Draws a seed.
+        seed: Random seed of the draws.
+        prompts: First 12 hex digits of the hash of the prompts.
+        lms: Model name by role.
+        calls: LM calls spent.
+        tokens: Input plus output tokens of those calls.
+        seconds: Wall time.
+        names: Names of the `metric` and of the `held_out` check.
+    """
+
+    method: str
+    metric: Mean
+    held_out: Mean | None
+    scores: list[float]
+    held_out_scores: list[float]
+    feedback: list[str]
+    seeds: list[dict[str, Any]]
+    draws: int
+    seed: int
+    prompts: str
+    lms: dict[str, str]
+    calls: int
+    tokens: int
+    seconds: float
+    names: dict[str, str] = field(default_factory=dict)
+
+    def first(self, seeds: int) -> "Evaluation":
+        """The evaluation of the first seeds alone."""
+        scores, others = self.scores[:seeds], self.held_out_scores[:seeds]
+        return replace(
+            self,
+            metric=mean_interval(scores, seed=self.seed),
+            held_out=mean_interval(others, seed=self.seed) if others else None,
+            scores=scores,
+            held_out_scores=others,
+            feedback=self.feedback[:seeds],
+            seeds=self.seeds[:seeds],
+        )
+
+    def report(self) -> str:
+        """The outcome in words and numbers, and what the metric says of the worst seeds."""
+        lines = [
+            f"{self.method} on {self.lms['generator']}: {len(self.seeds)} seeds, {self.draws} draws each, "
+            f"{self.calls} LM calls, {self.tokens:,} tokens, {self.seconds:.0f} s",
+            f"  {self.names['metric']}: {self.metric}",
+        ]
+        if self.held_out is not None:
+            lines.append(f"  {self.names['held_out']} (held out): {self.held_out}")
+        worst = sorted(range(len(self.scores)), key=self.scores.__getitem__)[:3]
+        for index in (i for i in worst if self.scores[i] < GOOD):
+            said = " | ".join(self.feedback[index].splitlines()[:2])
+            lines.append(f"  worst: {self.scores[index]:.2f} for {_brief(self.seeds[index])}: {said[:240]}")
+        return "\n".join(lines)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The outcome as JSON-ready data."""
+        data = asdict(self)
+        return json.loads(json.dumps({**data, "seconds": round(self.seconds, 1)}, default=repr))
+
+    def save(self, directory: str | Path) -> None:
+        """Write `evaluation.json` and `evaluation.txt`.
+
+        Raises:
+            StoreError: The directory cannot be written.
+        """
+        out = Path(directory)
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            text = json.dumps(self.as_dict(), ensure_ascii=False, indent=2)
+            (out / "evaluation.json").write_text(text + "\n", encoding="utf-8", errors="replace")
+            (out / "evaluation.txt").write_text(self.report() + "\n", encoding="utf-8", errors="replace")
+        except OSError as error:
+            raise StoreError(f"Cannot write to {str(out)!r}: {error.strerror or error}.") from error
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two evaluations on the same seeds.
+
+    Attributes:
+        a: The first.
+        b: The second.
+        metric: Difference of the metric, b minus a, paired by seed.
+        held_out: The same of the held-out check; None without one.
+    """
+
+    a: Evaluation
+    b: Evaluation
+    metric: Difference
+    held_out: Difference | None
+
+    def report(self) -> str:
+        """The outcome in words and numbers."""
+        lines = [f"a: {_subject(self.a)}", f"b: {_subject(self.b)}"]
+        lines.append(f"  {self.a.names['metric']}, a -> b: {self.metric.describe('difference')}")
+        if self.held_out is not None:
+            held_out = self.held_out.describe("difference")
+            lines.append(f"  {self.a.names['held_out']} (held out), a -> b: {held_out}")
+        return "\n".join(lines)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The outcome as JSON-ready data."""
+        return {
+            "a": self.a.as_dict(),
+            "b": self.b.as_dict(),
+            "metric": asdict(self.metric),
+            "held_out": None if self.held_out is None else asdict(self.held_out),
+            "measurable": self.metric.measurable,
+        }
+
+
+def evaluate(
+    generator: Generator[Any],
+    metric: Metric | None = None,
+    seeds: Sequence[Any] | None = None,
+    k: int = 2,
+    *,
+    held_out: Metric | None = None,
+    lms: dspy.LM | Mapping[str, dspy.LM] | None = None,
+    demonstrations: bool = True,
+    budget: int | None = None,
+    seed: int = 0,
+    concurrency: int | None = None,
+    retry: Retry | None = None,
+    out: str | Path | None = None,
+    progress: Callable[[OptimizeProgress], None] | None = None,
+) -> Evaluation:
+    """Score a generator on seeds, without tuning anything.
+
+    The draws are those of the proof of `optimize` with the same `seed`, so that both can be compared.
+
+    Args:
+        generator: What to score, with its prompts.
+        metric: As in `optimize`. None takes the one that the method ships.
+        seeds: Dictionaries of inputs, or DSPy examples. None takes the test seeds that the method ships.
+        k: Draws a seed, 1 or more.
+        held_out: Another metric. None takes the method's.
+        lms: An LM for all roles, or LMs by role, as in `generate`.
+        demonstrations: Give predictors on weak LMs the shipped demonstrations where they have none, as `generate` does.
+        budget: Most LM calls; None for no limit.
+        seed: Random seed of the draws.
+        concurrency: Draws in flight; None for what the LM serves well.
+        retry: How failed calls are repeated.
+        out: Directory to save the result in. Its record of LM calls makes the same command, interrupted, go on where
+            it stopped without paying again.
+        progress: Called now and then with the phase `evaluate`.
+
+    Raises:
+        ConfigError: An argument is wrong, there are no seeds or no metric, or the budget is too small.
+        UnusableLMError: The LM fails.
+    """
+    started = time.monotonic()
+    own, own_held_out = shipped_metrics(generator)
+    metric, held_out = metric or own, held_out or own_held_out
+    if metric is None:
+        raise ConfigError(
+            f"{type(generator).__name__} ships no metric: pass `metric=`, a function of (example, pred, ...)."
+        )
+    test = examples(seeds, shipped_seeds(generator)["test"])
+    if not test:
+        raise ConfigError(f"{type(generator).__name__} ships no test seeds: pass `seeds=[{{...}}, ...]`.")
+    if k < 1:
+        raise ConfigError(f"`k` must be at least 1, got {k!r}.")
+    with open_session(
+        generator,
+        lms,
+        budget=budget,
+        retry=retry,
+        concurrency=concurrency,
+        seed=seed,
+        out=out,
+        demonstrations=demonstrations,
+        changed=reporter(OptimizeProgress("evaluate", 0, budget or 0), progress),
+    ) as session:
+        try:
+            scored = session.prove(test, metric, k)
+        except BudgetExhaustedError as error:
+            raise ConfigError(
+                f"The budget of {budget} LM calls ended before all seeds were scored: raise it."
+            ) from error
+        except dspy.LMError as error:
+            raise UnusableLMError(f"The LM failed while seeds were scored: {error}") from error
+        result = evaluation_of(
+            scored,
+            session.program,
+            metric,
+            held_out,
+            draws=k,
+            seed=seed,
+            lms=session.models,
+            usage=(session.spent, session.meter.used.tokens, time.monotonic() - started),
+        )
+    if out is not None:
+        result.save(out)
+    return result
+
+
+def evaluation_of(
+    scored: Sequence[Scored],
+    program: Generator[Any],
+    metric: Metric,
+    held_out: Metric | None,
+    *,
+    draws: int,
+    seed: int,
+    lms: dict[str, str],
+    usage: tuple[int, int, float],
+) -> Evaluation:
+    """The evaluation that scored seeds make up; the held-out check is taken on the same draws.
+
+    Args:
+        scored: The seeds with their draws.
+        program: What made them.
+        metric: What scored them.
+        held_out: Another metric, or None.
+        draws: Draws a seed.
+        seed: Random seed of the draws.
+        lms: Model name by role.
+        usage: LM calls, tokens, seconds.
+    """
+    scores = [each.score for each in scored]
+    others = [judge(held_out, each.example, each.draws)[0] for each in scored] if held_out else []
+    names = {"metric": metric_name(metric), **({"held_out": metric_name(held_out)} if held_out else {})}
+    return Evaluation(
+        method=program.stem(),
+        metric=mean_interval(scores, seed=seed),
+        held_out=mean_interval(others, seed=seed) if held_out else None,
+        scores=scores,
+        held_out_scores=others,
+        feedback=[each.feedback[:FEEDBACK_CHARS] for each in scored],
+        seeds=[dict(each.example.inputs()) for each in scored],
+        draws=draws,
+        seed=seed,
+        prompts=program.prompts_hash(),
+        lms=lms,
+        calls=usage[0],
+        tokens=usage[1],
+        seconds=usage[2],
+        names=names,
+    )
+
+
+def compare(
+    a: Generator[Any] | Evaluation | str | Path,
+    b: Generator[Any] | Evaluation | str | Path,
+    *,
+    generator: Generator[Any] | None = None,
+    seed: int = 0,
+    **arguments: Any,
+) -> Comparison:
+    """Compare two generators, two files of prompts, or two evaluations on the same seeds, with paired statistics.
+
+    Args:
+        a: A generator, the path of prompts for `generator`, or an evaluation.
+        b: Another one.
+        generator: The generator that files of prompts belong to.
+        seed: Random seed of the draws and of the interval.
+        **arguments: As for `evaluate`: `metric`, `seeds`, `k`, `lms`, `budget` (of each side) and so on.
+
+    Raises:
+        ConfigError: A file is given without `generator`, it does not fit, or two evaluations differ in their seeds or
+            metrics.
+        UnusableLMError: The LM fails.
+
+    Example:
+        >>> compare("runs/a/prompts.json", "runs/b/prompts.json", generator=TarGEN()).metric.measurable
+    """
+    ready = [_loaded(side, generator) for side in (a, b)]  # a file that does not fit is found before calls are paid
+    first, second = (s if isinstance(s, Evaluation) else evaluate(s, seed=seed, **arguments) for s in ready)
+    pairs = {repr(sorted(inputs.items())): score for inputs, score in zip(second.seeds, second.scores, strict=True)}
+    keys = [repr(sorted(inputs.items())) for inputs in first.seeds]
+    if set(keys) != set(pairs) or first.names != second.names:
+        raise ConfigError(
+            f"The two sides cannot be paired: a has {len(keys)} seeds and {first.names}, b has {len(pairs)} and "
+            f"{second.names}. Evaluate both with the same `seeds` and `metric`."
+        )
+    held_out = None
+    if first.held_out is not None:
+        others = {key: s for key, s in zip(pairs, second.held_out_scores, strict=True)}
+        held_out = paired_difference(first.held_out_scores, [others[key] for key in keys], seed=seed)
+    return Comparison(first, second, paired_difference(first.scores, [pairs[key] for key in keys], seed=seed), held_out)
+
+
+def _loaded(side: Any, generator: Generator[Any] | None) -> Generator[Any] | Evaluation:
+    if isinstance(side, Evaluation | Generator):
+        return side
+    if not isinstance(side, str | Path):
+        raise ConfigError(f"Compare generators, evaluations or files of prompts, got {side!r}.")
+    if generator is None:
+        raise ConfigError(f"Pass `generator=`, which the prompts in {str(side)!r} belong to.")
+    loaded = generator.deepcopy()
+    loaded.load_prompts(side)
+    return loaded
+
+
+def _subject(evaluation: Evaluation) -> str:
+    return (
+        f"{evaluation.method} with prompts {evaluation.prompts} on {evaluation.lms['generator']}, "
+        f"{evaluation.calls} LM calls"
+    )
+
+
+def _brief(inputs: Mapping[str, Any]) -> str:
+    text = " ".join(repr(dict(inputs)).split())
+    return text if len(text) <= 100 else text[:97] + "..."

@@ -1,0 +1,130 @@
+"""A generator made ready to be scored: LMs assigned; calls counted, limited, recorded and drawn independently."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dspy
+
+from synthwright.errors import StoreError
+from synthwright.lms.adapters import default_adapter
+from synthwright.lms.budgets import Budget, Meter, Retry
+from synthwright.lms.calls import EngineLM
+from synthwright.lms.journal import Journal, new_journal
+from synthwright.lms.metered import MeteredLM, metered
+from synthwright.optimizers.scoring import Metric, Scored, score_seeds
+from synthwright.programs.base import Generator
+from synthwright.runs.demonstrations import apply_shipped
+from synthwright.runs.roles import assign_lms, resolve_lms
+
+__all__ = ["Session", "open_session"]
+
+
+@dataclass
+class Session:
+    """A copy of a generator with all that its calls go through.
+
+    Attributes:
+        program: The copy; its predictors have metered LMs.
+        lms: The LMs by role, as given.
+        adapter: Adapter of all calls.
+        limit: Draws in flight.
+        meter: What was used.
+        journal: Answered calls; equal calls are not made again.
+        retry: How failed calls are repeated.
+        seed: Random seed of the draws.
+    """
+
+    program: Generator[Any]
+    lms: dict[str, dspy.BaseLM]
+    adapter: dspy.Adapter
+    limit: int
+    meter: Meter
+    journal: Journal
+    retry: Retry | None
+    seed: int
+
+    @property
+    def spent(self) -> int:
+        """LM calls so far, those answered from the journal included."""
+        return self.meter.used.calls
+
+    @property
+    def models(self) -> dict[str, str]:
+        """Model name by role."""
+        return {role: lm.model for role, lm in self.lms.items()}
+
+    def prove(self, seeds: Sequence[dspy.Example], metric: Metric, draws: int) -> list[Scored]:
+        """Score seeds on the draws that proofs, evaluations and comparisons share, which searches never see."""
+        return score_seeds(self.program, seeds, metric, draws=draws, seed=self.seed + 1, limit=self.limit)
+
+    def also_metered(self, lm: dspy.BaseLM, role: str) -> MeteredLM:
+        """Another LM whose calls count towards the same budget."""
+        return metered(lm, role=role, meter=self.meter, retry=self.retry, journal=self.journal)
+
+
+@contextmanager
+def open_session(
+    generator: Generator[Any],
+    lms: dspy.LM | Mapping[str, dspy.LM] | None,
+    *,
+    budget: int | None = None,
+    retry: Retry | None = None,
+    concurrency: int | None = None,
+    seed: int = 0,
+    out: str | Path | None = None,
+    demonstrations: bool = True,
+    bare: Collection[str] = (),
+    changed: Callable[[int], None] | None = None,
+) -> Iterator[Session]:
+    """Make a generator ready, and close its journal afterwards.
+
+    Args:
+        generator: The generator; a copy is used.
+        lms: An LM for all roles, or LMs by role, as in `generate`.
+        budget: Most LM calls; None for no limit.
+        retry: How failed calls are repeated.
+        concurrency: Draws in flight; None for what the LMs serve well.
+        seed: Random seed of the draws.
+        out: Directory of the journal; None keeps it in memory.
+        demonstrations: Give predictors on weak LMs the shipped demonstrations where they have none.
+        bare: Names of predictors that get none.
+        changed: Called with the number of calls so far after each, possibly from another thread.
+
+    Raises:
+        ConfigError: A role or an LM is wrong.
+        StoreError: The directory cannot be written.
+    """
+    program = generator.deepcopy()
+    role_lms = resolve_lms(program, lms)
+    limit = concurrency or min(lm.concurrency if isinstance(lm, EngineLM) else 16 for lm in role_lms.values())
+    if demonstrations:
+        apply_shipped(program, role_lms, skip=bare)
+    journal = new_journal(_journal_file(out))
+
+    def booked() -> None:
+        journal.write()
+        if changed is not None:
+            changed(meter.used.calls)
+
+    meter = Meter(Budget(calls=budget), changed=booked, count_recalled=True)
+    wrapped = assign_lms(program, role_lms, meter, retry, limit, journal)
+    adapter = default_adapter()
+    try:
+        with dspy.context(lm=wrapped["generator"], adapter=adapter, disable_history=True):
+            yield Session(program, role_lms, adapter, limit, meter, journal, retry, seed)
+    finally:
+        journal.write()  # the last call, if an error ended the session right after it
+        journal.close()
+
+
+def _journal_file(out: str | Path | None) -> Path | None:
+    if out is None:
+        return None
+    try:
+        Path(out).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"Cannot write to {str(out)!r}: {error.strerror or error}.") from error
+    return Path(out) / "journal.sqlite"
