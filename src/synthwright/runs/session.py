@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
@@ -22,6 +23,7 @@ from synthwright.lms.calls import EngineLM
 from synthwright.lms.journal import Journal, open_journal
 from synthwright.lms.scopes import Scope, names_of
 from synthwright.pool import Pool, Seed
+from synthwright.programs import prompts
 from synthwright.programs.base import Generator
 from synthwright.runs.demonstrations import apply_shipped
 from synthwright.runs.files import write_lines
@@ -128,10 +130,25 @@ class Session(Generic[RowT]):
             "seeds": digest(self.seeds),
         }
 
+    def settings(self) -> dict[str, Any]:
+        """What may change from session to session."""
+        return {
+            "n": self.n,
+            "concurrency": self.limit,
+            "budget": {name: limit for name, limit in asdict(self.budget or Budget()).items() if limit is not None},
+            "prices": {model: asdict(price) for model, price in (self.prices or {}).items()},
+            "workers": self.count,
+            "journal": self.journal if isinstance(self.journal, bool) else str(self.journal),
+            "shipped_demonstrations": list(self.shipped),
+            "version": self.provenance.version,
+        }
+
     async def run(self) -> Run[RowT]:
         """Do what is left to do, and write the files."""
         with Store(self.out) as self.store:
             self.store.claim(self.config())
+            self.store.set_meta("settings", self.settings())
+            self.store.set_meta("prompts", prompts.dump(self.method, self.generator.all_predictors()))
             worked = False
             try:
                 async with self._prepared():
