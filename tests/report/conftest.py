@@ -12,7 +12,18 @@ from synthwright.testing import ScriptedLM
 PLANTED = '<img src=x onerror="window.planted=1"><script>window.planted=1</script></script><b>bold</b>\u2028{{ 7 * 7 }}'
 """What a hostile model might write."""
 
-PLACES = ("harbour", "orchard", "library", "glacier", "workshop", "observatory", "bakery", "railway", "museum", "desert")
+PLACES = (
+    "harbour",
+    "orchard",
+    "library",
+    "glacier",
+    "workshop",
+    "observatory",
+    "bakery",
+    "railway",
+    "museum",
+    "desert",
+)
 ACTS = ("measure", "describe", "plan", "compare", "repair", "explain", "estimate", "draw", "sort", "translate")
 THINGS = ("tide", "apple", "shelf", "crevasse", "lathe", "comet", "loaf", "timetable", "mask", "dune", "lens", "crate")
 
@@ -70,7 +81,9 @@ class Lineages(sw.Generator[Question]):
             )
             if step == 2 and number % 3 == 0:
                 content = {**row.record(), "note": PLANTED}
-                rejected.append(sw.Rejected(stage="judge", reason="demands_no_more", detail="no harder", content=content))
+                rejected.append(
+                    sw.Rejected(stage="judge", reason="demands_no_more", detail="no harder", content=content)
+                )
             else:
                 rows.append(row)
         if number % 7 == 0:

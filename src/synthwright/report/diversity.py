@@ -23,7 +23,7 @@ MOST_MAPPED = 4_000
 MOST_EMBEDDED = 1_500
 """The same where a model embeds the texts, which takes some milliseconds a text."""
 
-MOST_MEASURED = 1_000
+MOST_MEASURED = 500
 """Rows of which the measures are taken, so that datasets of different sizes can be compared."""
 
 PAIRS = 100

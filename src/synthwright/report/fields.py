@@ -54,7 +54,7 @@ class Field:
         if isinstance(value, list):
             self.several = True
             self._kinds.add("list")
-            for entry in value:
+            for entry in dict.fromkeys(value):  # rows are counted, not values
                 self._count(entry)
             return
         kind = "bool" if isinstance(value, bool) else "number" if isinstance(value, int | float) else "text"
@@ -195,21 +195,28 @@ def histogram(values: "array[Any]", bins: int = 24) -> list[tuple[str, int]]:
     ordered = sorted(values)
     low, high = ordered[0], ordered[min(len(ordered) - 1, math.ceil(len(ordered) * 0.99))]
     whole = all(value == int(value) for value in ordered)
-    width = (high - low) / bins or 1.0
-    if whole:
-        width = max(1.0, math.ceil((high - low + 1) / bins))
-    count = max(1, math.ceil((high - low + (1 if whole else 0)) / width))
+    width = _round_width((high - low + whole) / bins or 1.0, whole)
+    if not whole or width > 1:
+        low = math.floor(low / width) * width
+    count = math.floor((high - low) / width) + 1
     totals = [0] * count
     for value in ordered:
         totals[min(count - 1, int((value - low) / width))] += 1
     beyond = ordered[-1] > high
 
     def name(index: int) -> str:
-        start = low + index * width
+        start = round(low + index * width, 12)
         if index == count - 1 and beyond:
             return f"{start:g} and more"
         if whole:
             return f"{start:g}" if width == 1 else f"{start:g}–{start + width - 1:g}"
-        return f"{start:.3g}–{start + width:.3g}"
+        return f"{start:g}–{round(start + width, 12):g}"
 
     return [(name(index), total) for index, total in enumerate(totals)]
+
+
+def _round_width(least: float, whole: bool) -> float:
+    """The next of 1, 2, 5, 10, 20 ... (and 0.5, 0.2 ... unless numbers are whole) from `least` upwards."""
+    power = 10.0 ** math.floor(math.log10(least))
+    width = next(step * power for step in (1, 2, 5, 10) if step * power >= least * (1 - 1e-9))
+    return max(1.0, width) if whole else width

@@ -24,7 +24,7 @@ MOST_RECORDS = 100_000
 MOST_BYTES = 300_000_000
 """Rows, and as many rejects, that a page holds: so many records of so much JSON. Of more, every k-th is shown."""
 
-WINDOWS = 60
+WINDOWS = 40
 """Points of the curve of acceptance."""
 
 MOST_ARTIFACTS = 20_000

@@ -78,14 +78,16 @@ class Table:
         self._count += 1
         if "id" in record:
             self._ids.append(str(record["id"]))
-        if parents := record.get("parent_ids"):
+        made = record.get("content") if self.name == "rejects" else record
+        parents = made.get("parent_ids") if isinstance(made, Mapping) else None
+        if isinstance(parents, list) and parents:
             self._parents[place] = [str(parent) for parent in parents]
         provenance = record.get("provenance") or {}
         self._seeds.append(record["seed"] if self.name == "rejects" else provenance.get("seed"))
         for name, codes in self._facets.items():
             value = values.get(name)
             if isinstance(value, list):
-                self._codes[name].append([codes[label(entry)] for entry in value if label(entry) in codes])
+                self._codes[name].append([codes[text] for text in dict.fromkeys(map(label, value)) if text in codes])
             else:
                 self._codes[name].append(None if value is None else codes.get(label(value)))
         for name, numbers in self._numbers.items():

@@ -20,7 +20,7 @@ const charts = {
     const card = page.el("article", { class: `card chart${spec.flat ? " tall" : ""}` },
       page.el("h3", {}, spec.title), box, charts.table(spec, series));
     if (spec.note) card.insertBefore(page.el("p", { class: "quiet" }, spec.note), box);
-    if (spec.flat) card.style.setProperty("--height", `${46 + spec.labels.length * 24}px`);
+    if (spec.flat) card.style.setProperty("--height", `${(series.length > 1 ? 84 : 46) + spec.labels.length * 26}px`);
     const options = {
       responsive: true, maintainAspectRatio: false, animation: false, indexAxis: spec.flat ? "y" : "x",
       plugins: { legend: { display: series.length > 1, position: "bottom" } },
@@ -39,8 +39,8 @@ const charts = {
     const datasets = series.map((one, place) => {
       const colour = charts.palette[place % charts.palette.length];
       return spec.line
-        ? { label: one.name, data: one.values, borderColor: colour, backgroundColor: colour, borderWidth: place ? 2.5 : 1,
-            pointRadius: series.length > 1 && one.values.length > 1 ? 0 : 3, tension: 0.2 }
+        ? { label: one.name, data: one.values, borderColor: colour, backgroundColor: colour, borderWidth: series.length > 1 && !place ? 1 : 2.5,
+            pointRadius: series.length > 1 && one.values.length > 1 ? 0 : 3 }
         : { label: one.name, data: one.values, backgroundColor: colour, maxBarThickness: 26, borderRadius: 2,
             barPercentage: 0.96, categoryPercentage: spec.flat ? 0.8 : 0.96 };
     });

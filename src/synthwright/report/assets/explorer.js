@@ -277,7 +277,7 @@ class Explorer {
     if (!(place >= 0 && place < this.index.count)) return;
     this.open = place;
     const body = await this.body(place);
-    const lineage = await this.lineage(place, body);
+    const lineage = await this.lineage(place);
     if (this.open !== place) return;
     const seed = this.index.seeds[place];
     const head = page.el("div", { class: "head" }, page.el("h2", {}, this.name === "rows" ? `Row ${page.number(place + 1)}` : body.reason.replaceAll("_", " ")),
@@ -299,7 +299,7 @@ class Explorer {
     this.open = undefined;
     this.detail.hidden = true;
     this.root.classList.add("closed");
-    history.replaceState(null, "", `#${this.name}`);
+    if (location.hash.startsWith(`#${this.name}/`)) history.replaceState(null, "", `#${this.name}`);
     for (const button of this.list.querySelectorAll("[aria-current]")) button.removeAttribute("aria-current");
   }
 
@@ -330,12 +330,10 @@ class Explorer {
   }
 
   async lineage(place) {
-    const parents = this.index.parents[place] || [];
-    const children = this.children().get(place) || [];
+    const parents = this.ancestors(place);
+    const children = this.name === "rows" ? this.children().get(place) || [] : [];
     const parts = [];
-    if (parents.length) {
-      parts.push(page.el("h3", {}, "Made from"), await this.family(await this.ancestors(place), "parent"));
-    }
+    if (parents.length) parts.push(page.el("h3", {}, "Made from"), await this.family(parents, "parent"));
     if (children.length) {
       parts.push(page.el("h3", {}, children.length > 20 ? `Became ${page.number(children.length)} rows, of which the first` : "Became"),
         await this.family(children.slice(0, 20).map((child) => [child, 0]), "child"));
@@ -343,19 +341,19 @@ class Explorer {
     return parts;
   }
 
-  /** The parents, and theirs, nearest first: (place or id, depth). */
-  async ancestors(place) {
-    const found = [], seen = new Set([place]);
-    let level = [place];
+  /** The parents, and theirs, nearest first: [place of a row, or the id of what is no row; depth]. */
+  ancestors(place) {
+    const rows = this.others.rows;
+    const found = [], seen = new Set(this.name === "rows" ? [place] : []);
+    let level = this.index.parents[place] || [];
     for (let depth = 0; level.length && found.length < 30; depth++) {
       const next = [];
       for (const one of level) {
-        for (const parent of this.index.parents[one] || []) {
-          if (seen.has(parent)) continue;
-          seen.add(parent);
-          found.push([parent, depth]);
-          next.push(parent);
-        }
+        const parent = rows.places.has(one) ? rows.places.get(one) : one;
+        if (seen.has(parent)) continue;
+        seen.add(parent);
+        found.push([parent, depth]);
+        next.push(...(rows.index.parents[parent] || []));
       }
       level = next;
     }
@@ -363,12 +361,13 @@ class Explorer {
   }
 
   async family(members, role) {
+    const { rows } = this.others;
     const artifacts = await this.others.artifacts;
     const items = await Promise.all(members.map(async ([member, depth]) => {
       const item = page.el("li", {});
       item.style.marginLeft = `${depth * 0.8}rem`;
       if (typeof member === "number") {
-        item.append(page.el("button", { type: "button", class: "link", "data-family": role, onclick: () => this.go(member) }, preview(await this.body(member), 220)));
+        item.append(page.el("button", { type: "button", class: "link", "data-family": role, onclick: () => rows.go(member) }, preview(await rows.body(member), 220)));
       } else if (artifacts && artifacts[member]) {
         item.append(page.el("details", {}, page.el("summary", {}, preview(artifacts[member], 160)), ...record(artifacts[member], [])));
       } else {
@@ -412,12 +411,13 @@ function preview(body, length, terms = []) {
 /** A record field by field: what says how it was made first, then short facts, then texts. */
 function record(body, lineage) {
   const facts = [], texts = [];
-  const content = body.content && body.reason ? { stage: body.stage, reason: body.reason, detail: body.detail, ...body.content } : body;
+  const { id, parent_ids, provenance, ...rest } = body.content && body.reason ? body.content : body;
+  const content = body.content && body.reason ? { stage: body.stage, reason: body.reason, detail: body.detail, ...rest } : rest;
   const names = Object.keys(content);
   for (const name of [...names.filter((one) => lineage.includes(one)), ...names.filter((one) => !lineage.includes(one))]) {
     const value = content[name];
     if (value === null || value === "" || (Array.isArray(value) && !value.length)) continue;
-    const short = typeof value !== "object" && String(value).length <= 80 && !String(value).includes("\n");
+    const short = typeof value !== "object" && String(value).length <= 60 && String(value).split(/\s+/).length <= 5;
     const simple = Array.isArray(value) && value.every((one) => typeof one !== "object" && String(one).length <= 60);
     const label = name.replaceAll("_", " ");
     if (short) facts.push(page.el("dt", {}, label), page.el("dd", {}, shown(value)));
