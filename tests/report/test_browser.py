@@ -54,7 +54,8 @@ class Page:
         """Wait until a list holds so many records."""
         root = f'.explorer[data-table="{name}"]'
         self.wait(lambda: self.js("return document.querySelector(arguments[0]).dataset.found", root) == str(count))
-        self.wait(lambda: len(self.all(f"#{name} .record")) == min(25, count))
+        self.wait(lambda: not self.js("return document.querySelector(arguments[0]).dataset.busy", root))
+        assert len(self.all(f"#{name} .record")) == min(25, count)
 
     def search(self, name, text):
         box = self.find(f"#{name} input[type=search]")

@@ -61,7 +61,7 @@ class Field:
         self._kinds.add(kind)
         if kind == "number" and math.isfinite(value):
             self._numbers.append(float(value))
-        elif kind == "text":
+        elif isinstance(value, str):
             self._words.append(len(words(value)))
         self._count(value)
 

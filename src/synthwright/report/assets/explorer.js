@@ -109,8 +109,8 @@ class Explorer {
       places = matches;
     }
     this.found = this.sorted(places);
-    this.paint("");
-    delete this.root.dataset.busy;
+    await this.paint("");
+    if (turn === this.turn) delete this.root.dataset.busy;
   }
 
   sorted(places) {
