@@ -4,6 +4,7 @@ import asyncio
 import copy
 import itertools
 import json
+import logging
 import signal
 import sys
 import time
@@ -22,6 +23,7 @@ from synthwright.lms.budgets import Budget, Meter, Price, Retry, SharedLedger, U
 from synthwright.lms.calls import EngineLM
 from synthwright.lms.journal import Journal, open_journal
 from synthwright.lms.scopes import Scope, names_of
+from synthwright.lms.tracing import run_span, seed_span
 from synthwright.pool import Pool, Seed
 from synthwright.programs import prompts
 from synthwright.programs.base import Generator
@@ -44,6 +46,8 @@ RowT = TypeVar("RowT", bound=Row)
 
 MOST_COUNTED = 100_000
 """Seeds that a forecast counts at most in a plan that may be endless."""
+
+_log = logging.getLogger("synthwright.runs")
 
 NOTHING_MORE = "there is nothing more to ask"
 
@@ -145,8 +149,11 @@ class Session(Generic[RowT]):
 
     async def run(self) -> Run[RowT]:
         """Do what is left to do, and write the files."""
-        with Store(self.out) as self.store:
+        facts = {"synthwright.method": self.method, "synthwright.out": str(self.out), "synthwright.target": self.n}
+        with run_span(self.method, facts, self._facts), Store(self.out) as self.store:
             self.store.claim(self.config())
+            rows = self.store.count("rows")
+            _log.info("%s begins in %s: %d rows there, %s wanted", self.method, self.out, rows, self.n or "one pass")
             self.store.set_meta("settings", self.settings())
             self.store.set_meta("prompts", prompts.dump(self.method, self.generator.all_predictors()))
             worked = False
@@ -164,8 +171,15 @@ class Session(Generic[RowT]):
                         raise
                 self._report(done=True)
             if self.watch.fatal:
+                _log.info("%s stopped in %s: %s", self.method, self.out, self.watch.fatal)
                 raise self.watch.fatal
-            return self._result_of_run()
+            run = self._result_of_run()
+            used = run.total_usage
+            _log.info(
+                "%s ended in %s: %d rows, %d calls, %d tokens, %.1f s; %s",
+                *(self.method, self.out, len(run), used.calls, used.tokens, run.seconds, run.stopped),
+            )
+            return run
 
     async def forecast(self, count: int) -> Forecast:
         """Ask the next few seeds without storing anything but their calls, which the run then need not make."""
@@ -228,6 +242,10 @@ class Session(Generic[RowT]):
         await self._preflight()
         if self.workers is not None:
             await self.workers.start()
+
+    def _facts(self) -> dict[str, Any]:
+        """What a trace tells of the run when it ends."""
+        return {"synthwright.rows": self.state.rows, "synthwright.made": self.state.made}
 
     def interrupt(self) -> None:
         """Take no more seeds and let those in flight finish; a second call gives those up. Thread-safe."""
@@ -320,8 +338,8 @@ class Session(Generic[RowT]):
     def ask(self, index: int, inputs: str) -> Any:
         """A coroutine that gives the outcome of one seed."""
         if self.workers is not None:
-            return self.workers.ask(index, inputs)
-        return ask(self.generator, Scope(self.seed, str(index), self.names), inputs)
+            return seed_span(index, self.workers.ask(index, inputs))
+        return seed_span(index, ask(self.generator, Scope(self.seed, str(index), self.names), inputs))
 
     def settle(self, waiting: Waiting) -> None:
         """Filter and store, in order, what is ready, and store what has to wait, all in one transaction."""
@@ -391,6 +409,8 @@ class Session(Generic[RowT]):
         state.failed += outcome.error is not None
         state.last_row = kept[-1][1] if kept else state.last_row
         state.last_reject = rejected[-1] if rejected else state.last_reject
+        if outcome.error is not None:
+            _log.info("A seed of %s failed: %s", self.method, outcome.error)
         self.watch.admitted(outcome, len(kept))
 
     # Calls
