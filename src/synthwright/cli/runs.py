@@ -7,7 +7,9 @@ from typing import Annotated, Any
 
 import typer
 import yaml
+from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
 import synthwright as sw
@@ -52,7 +54,9 @@ def list_runs(root: Root = Path("runs"), as_json: AsJson = False) -> None:
         table.add_column(column, justify=justify, overflow="fold", no_wrap=not folded)  # pyright: ignore[reportArgumentType]
     for info in found:
         table.add_row(*map(escape, _cells(info)))
-    out.print(table)
+    # a pipe has no width: each run keeps to its line
+    wide = Measurement.get(out, out.options.update(width=10_000), table).maximum
+    (out if out.is_terminal else Console(highlight=False, width=wide)).print(table)
 
 
 def _cells(info: RunInfo) -> tuple[str, ...]:
