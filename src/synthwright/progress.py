@@ -40,14 +40,13 @@ class ProgressView:
             SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
-            TextColumn("{task.fields[note]}"),
             TimeElapsedColumn(),
             console=self.console,
         )
-        self._below = Text()
+        self._note, self._below = Text(), Text()
         self._view = Live(get_renderable=self._render, console=self.console, transient=True, refresh_per_second=8)
         self._live = self.console.is_terminal and not quiet
-        self._task = self._bar.add_task("starting", total=None, note="")
+        self._task = self._bar.add_task("starting", total=None)
         self._last = 0.0
         self._pace: Pace | None = None
 
@@ -73,7 +72,8 @@ class ProgressView:
             label, done, total, note = f"tuning: {state.phase}", state.calls, state.budget, _tune_note(state)
         if self._live:
             shown = min(done, total) if total else done
-            self._bar.update(self._task, description=label, completed=shown, total=total, note=escape(note))
+            self._bar.update(self._task, description=label, completed=shown, total=total)
+            self._note = Text(f"  {note}", overflow="fold")
             return
         now = time.monotonic()
         if now - self._last >= PLAIN_EVERY or getattr(state, "done", False):
@@ -81,7 +81,7 @@ class ProgressView:
             self.console.print(f"{label}: {note}", highlight=False, markup=False, soft_wrap=True)
 
     def _render(self) -> Group:
-        return Group(self._bar, self._below) if self._below else Group(self._bar)
+        return Group(self._bar, *(text for text in (self._note, self._below) if text))
 
 
 class Pace:

@@ -126,7 +126,7 @@ class _Report:
         yield packed_block("artifacts", dict(self._artifacts(store, rows.unknown_parents())))
         stages = dict.fromkeys(stage for stage, _, _ in self.run.funnel.lost)
         reasons = dict.fromkeys(reason for _, reason, _ in self.run.funnel.lost)
-        rejects = Table("rejects", {"stage": stages, "reason": reasons}, ())
+        rejects = Table("rejects", {"stage": stages, "reason": reasons} if stages else {}, ())
         yield from rejects.blocks(islice(_rejects(store), 0, None, self.reject_step))
         yield packed_block("rejects-index", rejects.index())
         yield json_block("report", {"charts": self._charts(varied), "map": self._map(varied), "lineage": _LINEAGE})
@@ -189,7 +189,7 @@ class _Report:
 
     def _charts(self, varied: Diversity | None) -> list[dict[str, Any]]:
         """Data of the charts, in the order in which they are shown."""
-        charts = [self._acceptance()]
+        charts = [self._acceptance()] if self.per_seed else []
         for found in self.fields.of_kind("text"):
             bars = found.lengths()
             if bars:

@@ -26,7 +26,7 @@ RowT = TypeVar("RowT", bound=Row)
 
 @dataclass
 class Progress:
-    """Where a run stands; handed to the `progress` callback after each admitted seed.
+    """Where a run stands; handed to the `progress` callback after each admitted seed, and while calls arrive.
 
     Attributes:
         method: Name of the method.

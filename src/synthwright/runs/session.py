@@ -47,6 +47,9 @@ RowT = TypeVar("RowT", bound=Row)
 MOST_COUNTED = 100_000
 """Seeds that a forecast counts at most in a plan that may be endless."""
 
+REPORT_EVERY = 1.0
+"""Seconds without a finished seed after which progress is reported, as long as calls are answered."""
+
 _log = logging.getLogger("synthwright.runs")
 
 NOTHING_MORE = "there is nothing more to ask"
@@ -119,6 +122,7 @@ class Session(Generic[RowT]):
         self.interrupted = False
         self.exhausted = NOTHING_MORE  # or the reason that the last plan returned
         self._write_due = False
+        self._reported = time.monotonic()
         self._arrived: tuple[list[Any], list[Any]] = [], []
 
     def config(self) -> dict[str, Any]:
@@ -464,6 +468,8 @@ class Session(Generic[RowT]):
         except StoreError as error:
             self.watch.stop, self.watch.fatal = "the run store cannot be written", error
             self.scheduler.stir()
+        if time.monotonic() - self._reported >= REPORT_EVERY:
+            self._report()
 
     def _write_calls(self) -> None:
         self._write_due = False
@@ -540,6 +546,7 @@ class Session(Generic[RowT]):
 
     def _report(self, *, done: bool = False) -> None:
         state = self.state
+        self._reported = time.monotonic()
         state.done, state.usage, state.seconds = done, self.meter.used, time.monotonic() - self.meter.started
         state.calls_per_second = (self.meter.used.calls - self.calls_before) / max(state.seconds, 1e-9)
         if self.callback is not None:
