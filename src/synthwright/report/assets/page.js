@@ -50,7 +50,7 @@ const page = {
 
   /** Shows the part of the page that the address names, such as #rows or #rows/ID; tells listeners the rest of it. */
   route() {
-    const [part, rest] = decodeURIComponent(location.hash.slice(1)).split("/");
+    const [part, rest] = location.hash.slice(1).split("/");
     const sections = [...document.querySelectorAll("main > section[id]")];
     if (!sections.length) return;
     const shown = sections.find((section) => section.id === part) || sections[0];
