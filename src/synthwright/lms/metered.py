@@ -1,6 +1,7 @@
 """One layer around every LM of a run: independent draws, the journal, retries, exact usage, budgets, truncation."""
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ from synthwright.lms.journal import Journal, call_key
 from synthwright.lms.scopes import Scope, config_text, current_scope, request_digest, with_seed
 
 __all__ = ["CallLimit", "MeteredLM", "metered"]
+
+_log = logging.getLogger("synthwright.lms")
 
 _RETRYABLE = (
     lm15.RateLimitError,
@@ -84,6 +87,7 @@ class _Metered:
 
     def _failed(self, call: "_Call", error: BaseException, attempt: int, started: float) -> float | None:
         """Book a failed attempt; returns seconds to wait before the next one, or None if there is none."""
+        _log.debug("Attempt %d of a call of %s to %s failed: %r", attempt + 1, call.caller, self.lm.model, error)
         self._book(call, Usage(calls=1))
         if self.retry.attempts == 1 or not isinstance(error, _RETRYABLE):
             return None

@@ -111,7 +111,7 @@ def generate(
             does not pay for equal calls again.
         workers: Processes that make the calls; 1 for this one. The rows are the same. More than one pays off when the
             calls come faster than one processor core can handle them, from about a thousand a second.
-        progress: Called after each finished seed.
+        progress: Called after each finished seed, and about once a second while calls are answered.
         dry_run: Ask only so many seeds, 1 or more, and return a `Forecast` of what `n` rows cost. Nothing is stored but
             their calls, which the run itself then need not make.
 

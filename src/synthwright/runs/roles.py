@@ -10,6 +10,7 @@ from synthwright.lms.budgets import Meter, Retry
 from synthwright.lms.embedded import embedded_lm
 from synthwright.lms.journal import Journal
 from synthwright.lms.metered import CallLimit, MeteredLM, metered
+from synthwright.lms.tracing import observe
 from synthwright.programs.base import Generator
 
 __all__ = ["assign_lms", "close_engines", "describe", "resolve_lms", "used_roles"]
@@ -78,6 +79,7 @@ def assign_lms(
     }
     for name, module in _callers(generator):
         module.lm = wrapped[generator.role_of(name)]
+    observe(wrapped)
     return wrapped
 
 

@@ -27,7 +27,7 @@ ArtifactT = TypeVar("ArtifactT", bound=Row)
 
 @dataclass
 class Progress:
-    """Where a run stands; handed to the `progress` callback after each admitted seed.
+    """Where a run stands; handed to the `progress` callback after each admitted seed, and while calls arrive.
 
     Attributes:
         method: Name of the method.
@@ -132,9 +132,34 @@ class Run(Generic[RowT]):
             return [artifact for artifact in store.log("artifacts") if isinstance(artifact, kind)]
 
     def config(self) -> dict[str, Any]:
-        """What made the run: method, generator, arguments, prompts, lms, filters, seed, and `created`, a date."""
+        """What made the run: method, generator, arguments, prompts, lms, filters, seed, and `created`, a date.
+
+        `settings` holds what may change from session to session, as the last one had it: n, concurrency, budget,
+        prices, workers, journal, the predictors with shipped demonstrations, and the version of synthwright.
+        """
         with Store(self.out) as store:
-            return {**(store.meta("config") or {}), "created": store.meta("created")}
+            config = store.meta("config") or {}
+            return {**config, "created": store.meta("created"), "settings": store.meta("settings") or {}}
+
+    def prompts(self) -> dict[str, Any]:
+        """Instructions, field descriptions and demonstrations by predictor, as `Generator.save_prompts` writes them."""
+        with Store(self.out) as store:
+            return store.meta("prompts") or {}
+
+    def report(self, to: str | Path | None = None, **options: Any) -> Path:
+        """Write a page about the run, one HTML file that opens offline, and return its path.
+
+        Args:
+            to: The file; None for `report.html` in the directory of the run.
+            **options: `embed` and `most` of `synthwright.report.write_report`.
+
+        Raises:
+            ConfigError: An option is wrong.
+            StoreError: The run is in use, or the file cannot be written.
+        """
+        from synthwright.report import write_report
+
+        return write_report(self, to, **options)
 
     def dataset(self, format: str = "raw", *, test: float | None = None, **options: Any) -> Any:
         """The rows as a `datasets.Dataset`, memory-mapped; a `DatasetDict` of train and test with `test`.

@@ -4,11 +4,13 @@ import asyncio
 import copy
 import itertools
 import json
+import logging
 import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
@@ -21,7 +23,9 @@ from synthwright.lms.budgets import Budget, Meter, Price, Retry, SharedLedger, U
 from synthwright.lms.calls import EngineLM
 from synthwright.lms.journal import Journal, open_journal
 from synthwright.lms.scopes import Scope, names_of
+from synthwright.lms.tracing import run_span, seed_span
 from synthwright.pool import Pool, Seed
+from synthwright.programs import prompts
 from synthwright.programs.base import Generator
 from synthwright.runs.demonstrations import apply_shipped
 from synthwright.runs.files import write_lines
@@ -42,6 +46,11 @@ RowT = TypeVar("RowT", bound=Row)
 
 MOST_COUNTED = 100_000
 """Seeds that a forecast counts at most in a plan that may be endless."""
+
+REPORT_EVERY = 1.0
+"""Seconds without a finished seed after which progress is reported, as long as calls are answered."""
+
+_log = logging.getLogger("synthwright.runs")
 
 NOTHING_MORE = "there is nothing more to ask"
 
@@ -113,6 +122,7 @@ class Session(Generic[RowT]):
         self.interrupted = False
         self.exhausted = NOTHING_MORE  # or the reason that the last plan returned
         self._write_due = False
+        self._reported = time.monotonic()
         self._arrived: tuple[list[Any], list[Any]] = [], []
 
     def config(self) -> dict[str, Any]:
@@ -128,10 +138,28 @@ class Session(Generic[RowT]):
             "seeds": digest(self.seeds),
         }
 
+    def settings(self) -> dict[str, Any]:
+        """What may change from session to session."""
+        return {
+            "n": self.n,
+            "concurrency": self.limit,
+            "budget": {name: limit for name, limit in asdict(self.budget or Budget()).items() if limit is not None},
+            "prices": {model: asdict(price) for model, price in (self.prices or {}).items()},
+            "workers": self.count,
+            "journal": self.journal if isinstance(self.journal, bool) else str(self.journal),
+            "shipped_demonstrations": list(self.shipped),
+            "version": self.provenance.version,
+        }
+
     async def run(self) -> Run[RowT]:
         """Do what is left to do, and write the files."""
-        with Store(self.out) as self.store:
+        facts = {"synthwright.method": self.method, "synthwright.out": str(self.out), "synthwright.target": self.n}
+        with run_span(self.method, facts, self._facts), Store(self.out) as self.store:
             self.store.claim(self.config())
+            rows = self.store.count("rows")
+            _log.info("%s begins in %s: %d rows there, %s wanted", self.method, self.out, rows, self.n or "one pass")
+            self.store.set_meta("settings", self.settings())
+            self.store.set_meta("prompts", prompts.dump(self.method, self.generator.all_predictors()))
             worked = False
             try:
                 async with self._prepared():
@@ -147,8 +175,15 @@ class Session(Generic[RowT]):
                         raise
                 self._report(done=True)
             if self.watch.fatal:
+                _log.info("%s stopped in %s: %s", self.method, self.out, self.watch.fatal)
                 raise self.watch.fatal
-            return self._result_of_run()
+            run = self._result_of_run()
+            used = run.total_usage
+            _log.info(
+                "%s ended in %s: %d rows, %d calls, %d tokens, %.1f s; %s",
+                *(self.method, self.out, len(run), used.calls, used.tokens, run.seconds, run.stopped),
+            )
+            return run
 
     async def forecast(self, count: int) -> Forecast:
         """Ask the next few seeds without storing anything but their calls, which the run then need not make."""
@@ -211,6 +246,10 @@ class Session(Generic[RowT]):
         await self._preflight()
         if self.workers is not None:
             await self.workers.start()
+
+    def _facts(self) -> dict[str, Any]:
+        """What a trace tells of the run when it ends."""
+        return {"synthwright.rows": self.state.rows, "synthwright.made": self.state.made}
 
     def interrupt(self) -> None:
         """Take no more seeds and let those in flight finish; a second call gives those up. Thread-safe."""
@@ -303,8 +342,8 @@ class Session(Generic[RowT]):
     def ask(self, index: int, inputs: str) -> Any:
         """A coroutine that gives the outcome of one seed."""
         if self.workers is not None:
-            return self.workers.ask(index, inputs)
-        return ask(self.generator, Scope(self.seed, str(index), self.names), inputs)
+            return seed_span(index, self.workers.ask(index, inputs))
+        return seed_span(index, ask(self.generator, Scope(self.seed, str(index), self.names), inputs))
 
     def settle(self, waiting: Waiting) -> None:
         """Filter and store, in order, what is ready, and store what has to wait, all in one transaction."""
@@ -374,6 +413,8 @@ class Session(Generic[RowT]):
         state.failed += outcome.error is not None
         state.last_row = kept[-1][1] if kept else state.last_row
         state.last_reject = rejected[-1] if rejected else state.last_reject
+        if outcome.error is not None:
+            _log.info("A seed of %s failed: %s", self.method, outcome.error)
         self.watch.admitted(outcome, len(kept))
 
     # Calls
@@ -427,6 +468,8 @@ class Session(Generic[RowT]):
         except StoreError as error:
             self.watch.stop, self.watch.fatal = "the run store cannot be written", error
             self.scheduler.stir()
+        if time.monotonic() - self._reported >= REPORT_EVERY:
+            self._report()
 
     def _write_calls(self) -> None:
         self._write_due = False
@@ -503,6 +546,7 @@ class Session(Generic[RowT]):
 
     def _report(self, *, done: bool = False) -> None:
         state = self.state
+        self._reported = time.monotonic()
         state.done, state.usage, state.seconds = done, self.meter.used, time.monotonic() - self.meter.started
         state.calls_per_second = (self.meter.used.calls - self.calls_before) / max(state.seconds, 1e-9)
         if self.callback is not None:

@@ -306,6 +306,11 @@ class Store:
             for seed, stage, reason, detail, content in self._db.execute(query):
                 yield seed, Rejected(stage=stage, reason=reason, detail=detail, content=json.loads(content))
 
+    def failures(self) -> Iterator[tuple[int, str]]:
+        """(seed, error) of the seeds that failed, streamed."""
+        with _sql(self.out):
+            yield from self._db.execute("SELECT seed, error FROM seeds WHERE status = 'failed' ORDER BY seed")
+
     def losses(self) -> list[tuple[str, str, int]]:
         """(stage, reason, count) of the rejects, the first seen stage first."""
         return self._all("SELECT stage, reason, count(*) FROM rejected GROUP BY stage, reason ORDER BY min(rowid)")

@@ -1,6 +1,5 @@
 """The verbs that score and tune prompts: optimize, evaluate, compare."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,8 +7,9 @@ import typer
 from rich.markup import escape
 
 import synthwright as sw
-from synthwright.cli import (
-    EXIT_CODES,
+from synthwright.cli.app import EXIT_CODES, app, err, out, print_json
+from synthwright.cli.arguments import dashed, make_generator, make_lm, make_lms, read_seeds
+from synthwright.cli.options import (
     ApiBase,
     AsJson,
     Concurrency,
@@ -21,14 +21,6 @@ from synthwright.cli import (
     Roles,
     SetArguments,
     Task,
-    _dashed,
-    _generator,
-    _lm,
-    _lms,
-    _seeds,
-    app,
-    err,
-    out,
 )
 from synthwright.errors import ConfigError
 from synthwright.optimizers import compare as compare_prompts
@@ -79,15 +71,15 @@ def optimize(
     synthwright generate evol-instruct --prompts runs/evol-instruct-tuned/prompts.json
     """
     cls = sw.get_generator(method)
-    generator = _generator(cls, preset, task, set_, prompts)
-    directory = out_dir or Path("runs") / f"{_dashed(cls)}-tuned"
+    generator = make_generator(cls, preset, task, set_, prompts)
+    directory = out_dir or Path("runs") / f"{dashed(cls)}-tuned"
     with ProgressView(err, quiet=quiet) as view:
         tuned = sw.optimize(
             generator,
             optimizer=optimizer,  # pyright: ignore[reportArgumentType]  optimize() names the known ones
             budget=budget,
-            lms=_lms(lm, api_base, role),
-            reflection_lm=_lm(reflection_lm, api_base) if reflection_lm else None,
+            lms=make_lms(lm, api_base, role),
+            reflection_lm=make_lm(reflection_lm, api_base) if reflection_lm else None,
             targets=target,
             draws=draws,
             seed=seed,
@@ -97,9 +89,9 @@ def optimize(
         )
     if not quiet:
         out.print(escape(tuned.report()))
-        out.print(f"\nPrompts: {directory / 'prompts.json'}  (synthwright generate {_dashed(cls)} --prompts FILE)")
+        out.print(f"\nPrompts: {directory / 'prompts.json'}  (synthwright generate {dashed(cls)} --prompts FILE)")
         out.print(f"Report:  {directory / 'report.html'}")
-    _end({**tuned.as_dict(), "out": str(directory)}, as_json)
+    print_json({**tuned.as_dict(), "out": str(directory)}, as_json)
     if tuned.interrupted:
         raise typer.Exit(130)
 
@@ -130,13 +122,13 @@ def evaluate(
 
     Example: synthwright evaluate evol-instruct --prompts runs/evol-instruct-tuned/prompts.json --lm openai/gpt-4o-mini
     """
-    generator = _generator(sw.get_generator(method), preset, task, set_, prompts)
+    generator = make_generator(sw.get_generator(method), preset, task, set_, prompts)
     with ProgressView(err, quiet=quiet) as view:
         found = evaluate_generator(
             generator,
-            seeds=_seeds(seeds, generator) if seeds else None,
+            seeds=read_seeds(seeds, generator) if seeds else None,
             k=draws,
-            lms=_lms(lm, api_base, role),
+            lms=make_lms(lm, api_base, role),
             demonstrations=demonstrations,
             budget=max_calls,
             seed=seed,
@@ -146,7 +138,7 @@ def evaluate(
         )
     if not quiet:
         out.print(escape(found.report()), soft_wrap=True)
-    _end(found.as_dict(), as_json)
+    print_json(found.as_dict(), as_json)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -176,7 +168,7 @@ def compare(
     """
     if len(prompts) > 2:
         raise ConfigError(f"Compare one or two files of prompts, got {len(prompts)}.")
-    generator = _generator(sw.get_generator(method), preset, task, set_, None)
+    generator = make_generator(sw.get_generator(method), preset, task, set_, None)
     sides: list[Any] = [generator, *prompts] if len(prompts) == 1 else list(prompts)
     with ProgressView(err, quiet=quiet) as view:
         found = compare_prompts(
@@ -184,9 +176,9 @@ def compare(
             sides[1],
             generator=generator,
             seed=seed,
-            seeds=_seeds(seeds, generator) if seeds else None,
+            seeds=read_seeds(seeds, generator) if seeds else None,
             k=draws,
-            lms=_lms(lm, api_base, role),
+            lms=make_lms(lm, api_base, role),
             demonstrations=demonstrations,
             budget=max_calls,
             concurrency=concurrency,
@@ -194,9 +186,4 @@ def compare(
         )
     if not quiet:
         out.print(escape(found.report()), soft_wrap=True)
-    _end(found.as_dict(), as_json)
-
-
-def _end(record: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(record, ensure_ascii=False), flush=True)  # noqa: T201  rich would wrap the line
+    print_json(found.as_dict(), as_json)
