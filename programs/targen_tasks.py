@@ -4,28 +4,19 @@ import keyword
 from collections.abc import Iterator, Mapping
 
 import dspy
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, field_validator, model_validator
 
 from synthwright.errors import did_you_mean
+from synthwright.programs.blocks.yaml_files import Part, Place, misfit
 from synthwright.programs.targen_checks import CHECKS, problem
 
-__all__ = ["Constraint", "Illustration", "Label", "Part", "Place", "Task"]
+__all__ = ["Constraint", "Illustration", "Label", "Task"]
 
 RESERVED = frozenset(
     "task context contexts label requirement explanation instance instance_seed reasoning current_label "
     "corrected_label corrected_explanation lm config demos new_signature prediction score".split()
 )
 """Names that the fields of a task cannot have, beside those of DSPy's own methods: prompts or predictors use them."""
-
-Place = tuple[str | int, ...]
-"""Where something stands in a task file: keys and positions from the top."""
-
-
-class Part(BaseModel):
-    """A part of a task file: frozen, and unknown keys are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Constraint(Part):
@@ -97,15 +88,22 @@ class Task(Part):
     seed_field: str
     seed_words: tuple[int, int] = (1, 120)
     fields: dict[str, str] = Field(min_length=2)
-    labels: tuple[Label, ...] = Field(min_length=2)
+    labels: tuple[Label, ...] = Field(json_schema_extra={"minItems": 2})
     quotas: dict[str, float] = Field(default_factory=dict)
     slots: dict[str, dict[str, str]] = Field(default_factory=dict)
     checks: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
+    @field_validator("labels")
+    @classmethod
+    def _two_or_more(cls, labels: tuple[Label, ...]) -> tuple[Label, ...]:
+        if len(labels) < 2:
+            raise misfit(f"a task needs two labels or more, got {len(labels)}; with one there is nothing to learn.")
+        return labels
+
     @model_validator(mode="after")
     def _consistent(self) -> "Task":
         for place, message in _problems(self):
-            raise PydanticCustomError("task", "{message}", {"message": message, "place": place})
+            raise misfit(message, place)
         return self
 
     @property
