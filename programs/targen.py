@@ -16,8 +16,9 @@ from synthwright.programs.targen_checks import occurrences, problem, restates, w
 from synthwright.programs.targen_files import load_task
 from synthwright.programs.targen_material import Material, folded, listed
 from synthwright.programs.targen_tasks import Task
+from synthwright.signatures.listing import Listing
 from synthwright.signatures.rows import Rejected
-from synthwright.signatures.targen import Contexts, InstanceSeeds, LabelledRow, Listing
+from synthwright.signatures.targen import Contexts, InstanceSeeds, LabelledRow
 
 __all__ = ["TarGEN"]
 

@@ -4,11 +4,11 @@ import dspy
 from dspy.utils.exceptions import AdapterParseError
 
 from synthwright.programs.targen_tasks import Label, Task
+from synthwright.signatures.listing import Listing
 from synthwright.signatures.targen import (
     GenerateContexts,
     GenerateInstanceSeeds,
     LabelConstrainedGenerate,
-    Listing,
     SelfCorrect,
     SolveInstance,
     closed,

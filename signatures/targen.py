@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import dspy
-from pydantic import ConfigDict, RootModel, model_validator
 
+from synthwright.signatures.listing import Listing
 from synthwright.signatures.rows import Message, Row
 
 __all__ = [
@@ -21,27 +21,11 @@ __all__ = [
     "InstanceSeeds",
     "LabelConstrainedGenerate",
     "LabelledRow",
-    "Listing",
     "SelfCorrect",
     "SolveInstance",
     "closed",
     "spread",
 ]
-
-
-class Listing(RootModel[list[str]]):
-    """A list of texts. Another length than `of_length` says is no error, and a bare text is a list of one."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one_text(cls, data: Any) -> Any:
-        return [data] if isinstance(data, str) else data
-
-    @classmethod
-    def of_length(cls, count: int) -> "type[Listing]":
-        """The type of a list whose JSON schema has `count` texts: a weak LM stops at once, or at its token limit."""
-        config = ConfigDict(json_schema_extra={"minItems": count, "maxItems": count})
-        return type(cls.__name__, (cls,), {"model_config": config, "__module__": cls.__module__, "__doc__": ""})
 
 
 class GenerateContexts(dspy.Signature):
