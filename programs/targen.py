@@ -12,7 +12,8 @@ from synthwright.filters import ExactDuplicate
 from synthwright.pool import Pool, Seed
 from synthwright.programs import targen_prompts as prompts
 from synthwright.programs.base import Frozen, Generator, unparsable
-from synthwright.programs.targen_checks import occurrences, problem, restates, words
+from synthwright.programs.blocks.texts import occurrences, restates, words
+from synthwright.programs.targen_checks import problem
 from synthwright.programs.targen_files import load_task
 from synthwright.programs.targen_material import Material, folded, listed
 from synthwright.programs.targen_tasks import Task
