@@ -20,8 +20,9 @@ __all__ = ["HELD_OUT", "METRIC", "copied_run", "finds_passage", "judge_accuracy"
 SPREAD = 0.15
 """Share of the score that hangs on the draws of one seed being different from each other."""
 
-ABOUT = dict.fromkeys(("exqa", "mcqa", "qg", "qa", "ynqa", "te", "nli", "paraphrase_id", "summarization"), 0.34)
-ABOUT |= dict.fromkeys(("sent_comp", "paraphrase", "text_gen"), 0.15)
+_CLOSE = ("exqa", "mcqa", "qg", "qa", "ynqa", "te", "nli", "paraphrase_id", "summarization")
+ABOUT: dict[str, float] = {name: 0.34 for name in _CLOSE}
+ABOUT |= {name: 0.15 for name in ("sent_comp", "paraphrase", "text_gen")}
 """Share of the content words of a text that must stand in the passage, by type; others are not compared."""
 
 RUN = 8
