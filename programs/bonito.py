@@ -29,6 +29,9 @@ MISSING = "(The text is missing.)"
 OPEN_ANSWERS = ("exqa", "qa")
 """Types whose answer nobody guesses, so that answering without the passage means that it is not needed."""
 
+AS_LONG = ("paraphrase", "paraphrase_id")
+"""Types whose reply is as long as the passage."""
+
 Verdict = Draft | Rejected
 
 
@@ -53,7 +56,8 @@ class Bonito(Generator[BonitoRow]):
         temperature: Of writing, 0 to 2. The README of the code says 0.5, its experiments 0.95 (the two numbers are
             swapped there, see `top_p`).
         top_p: Of writing, in (0, 1]. The README says 0.95, the experiments 0.5.
-        max_tokens: Longest output in tokens; one that reaches it is dropped.
+        max_tokens: Longest output in tokens; one that reaches it is dropped. A chat LM that puts the passage in other
+            words (`paraphrase`, `paraphrase_id`) has room for as much besides.
         longest: Characters of a passage, at most; longer ones are cut between paragraphs.
         fewest_words: Words that a passage needs, 1 or more.
         language: ISO 639-1 code that a passage must be in; None for any. The checkpoints know English only.
@@ -78,7 +82,6 @@ class Bonito(Generator[BonitoRow]):
         "faithful": {
             "form": "checkpoint",
             "temperature": 0.5,
-            "max_tokens": 256,
             "fewest_words": 1,
             "language": None,
             "refuse_requests": False,
@@ -88,7 +91,7 @@ class Bonito(Generator[BonitoRow]):
             "form": "parts",
             "temperature": 0.7,
             "top_p": 0.95,
-            "max_tokens": 384,
+            "max_tokens": 256,
             "samples": 1,
             "longest": 3000,
             "fewest_words": 8,
@@ -109,7 +112,7 @@ class Bonito(Generator[BonitoRow]):
         samples: int = 1,
         temperature: float = 0.7,
         top_p: float = 0.95,
-        max_tokens: int = 384,
+        max_tokens: int = 256,
         longest: int = 3000,
         fewest_words: int = 8,
         language: str | None = "en",
@@ -243,7 +246,7 @@ class Bonito(Generator[BonitoRow]):
         label = {"label": rng.choice(kind.labels)} if kind.asks_for_label else {}
         predictor = getattr(self, kind.short)
         try:
-            reply = await predictor.acall(passage=text.prompt_text, **label)
+            reply = await predictor.acall(passage=text.prompt_text, **label, **self._room(kind, text))
         except ParseError as error:
             return unparsable(kind.short, error, **_about(kind, text))
         if reply.fit == "not_applicable":
@@ -276,7 +279,7 @@ class Bonito(Generator[BonitoRow]):
         name, template = self._drawn(kind, rng)
         ask = {"task_type": kind.name, "what_it_asks": self.meta[kind.short].asks, "example": template.text}
         try:
-            reply = await self.write.acall(**ask, passage=text.prompt_text)
+            reply = await self.write.acall(**ask, passage=text.prompt_text, **self._room(kind, text))
         except ParseError as error:
             return unparsable("write", error, **_about(kind, text))
         if reply.fit == "not_applicable":
@@ -292,6 +295,12 @@ class Bonito(Generator[BonitoRow]):
         if parsed is None:
             return _rejected("complete", f"no_single_pipe: {output.text[:200]!r}", kind, text)
         return _written(kind, text, *parsed)
+
+    def _room(self, kind: TaskType, text: Passage) -> dict[str, Any]:
+        """More tokens where the reply is as long as the passage: one for two characters."""
+        if kind.short not in AS_LONG:
+            return {}
+        return {"config": {"max_tokens": self.max_tokens + len(text.text) // 2}}
 
     def _drawn(self, kind: TaskType, rng: random.Random) -> tuple[str, MetaTemplate]:
         """One of the type's meta-templates, and its name such as `exqa-1`."""

@@ -3,6 +3,7 @@
 All of them read the instruction without its passage, so that options which happen to stand in the passage do not count.
 """
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -17,6 +18,13 @@ __all__ = ["CHECKS", "Draft", "chosen", "same_answer", "task_problem", "token_f1
 SAME = 0.5
 """Token F1 (Rajpurkar et al., 2016) from which two free answers count as the same. Ours."""
 
+LONGEST = 50
+"""Words of a question, an answer, a statement or an option, at most. Ours."""
+
+NOVEL = 0.75
+"""Share of the pairs of neighbouring words that must differ from each other. Ours."""
+
+_LONG = ("paraphrase", "second_text", "written_text", "summary")
 _PRONOUNS = frozenset(
     "he him his himself she her hers herself it its itself they them their theirs themselves this that these those who "
     "whom whose which one ones".split()
@@ -99,6 +107,18 @@ def asks_something(draft: Draft) -> str | None:
     return None if words(draft.task) else "no_task: nothing is asked"
 
 
+def no_rambling(draft: Draft) -> str | None:
+    """What the LM wrote has the length of its kind, and does not go in circles."""
+    for name, text in draft.parts.items() or {"response": draft.response}.items():
+        found = words(text)
+        if name not in _LONG and len(found) > LONGEST and draft.parts:
+            return f"too_long: {name} has {len(found)} words"
+        pairs = list(itertools.pairwise(found))
+        if len(pairs) >= 12 and len(set(pairs)) < NOVEL * len(pairs):
+            return f"goes_in_circles: {text[:80]!r}"
+    return None
+
+
 def not_the_passage(draft: Draft) -> str | None:
     """The response is not merely the whole passage, or the task itself."""
     if words(draft.response) == words(draft.passage):
@@ -137,9 +157,7 @@ def a_question(draft: Draft) -> str | None:
 
 
 def from_the_passage(draft: Draft) -> str | None:
-    """The question speaks of something in the passage, and what it asks for stands there if that is known."""
-    if not (set(words(draft.response)) & set(words(draft.passage))) - _SMALL:
-        return f"off_topic: {draft.response[:80]!r}"
+    """What the question asks for stands in the passage, if it is known, and not in the question."""
     answer = draft.parts.get("answer")
     if answer is not None and not occurrences(answer, draft.passage):
         return f"not_in_the_passage: {answer[:80]!r}"
@@ -208,6 +226,12 @@ def reworded(draft: Draft) -> str | None:
     return None if 0.4 * whole <= size <= 2.5 * whole else f"other_length: {size} words for {whole}"
 
 
+def on_the_subject(draft: Draft) -> str | None:
+    """A content word is shared with the passage."""
+    shared = (set(words(draft.response)) & set(words(draft.passage))) - _SMALL
+    return None if shared else f"off_topic: {draft.response[:80]!r}"
+
+
 def new_statement(draft: Draft) -> str | None:
     """What is compared with the passage is not the passage."""
     text = draft.parts.get("hypothesis") or draft.parts.get("second_text") or ""
@@ -219,9 +243,6 @@ def new_ending(draft: Draft) -> str | None:
 
 
 def own_text(draft: Draft) -> str | None:
-    """A text that uses the passage and is longer than a label."""
-    if not (set(words(draft.response)) & set(words(draft.passage))) - _SMALL:
-        return f"off_topic: {draft.response[:80]!r}"
     return "copy_of_the_passage" if restates(draft.response, draft.passage) else None
 
 
@@ -229,16 +250,16 @@ Rule = Callable[[Draft], str | None]
 FORMS: Mapping[str, tuple[Rule, ...]] = {
     "exqa": (a_question, a_span, not_given_away),
     "mcqa": (a_question, an_option, not_given_away),
-    "qg": (a_question, from_the_passage),
+    "qg": (a_question, on_the_subject, from_the_passage),
     "qa": (a_question, not_given_away),
     "ynqa": (a_question, of_the_vocabulary),
     "coref": (names_the_pronoun, a_span),
-    "paraphrase": (reworded,),
+    "paraphrase": (reworded, on_the_subject),
     "paraphrase_id": (of_the_vocabulary, new_statement),
     "sent_comp": (an_option, new_ending),
     "sentiment": (offered,),
     "summarization": (shorter,),
-    "text_gen": (own_text,),
+    "text_gen": (on_the_subject, own_text),
     "topic_class": (an_option,),
     "wsd": (names_a_word, of_the_vocabulary),
     "te": (of_the_vocabulary, new_statement),
@@ -248,7 +269,7 @@ FORMS: Mapping[str, tuple[Rule, ...]] = {
 
 CHECKS: Mapping[str, Rule] = {
     check.__name__: check
-    for check in (shows_the_passage, no_open_gap, asks_something, not_the_passage, form_of_the_type)
+    for check in (shows_the_passage, no_open_gap, asks_something, no_rambling, not_the_passage, form_of_the_type)
 }
 """Our checks by name, in the order in which they are made."""
 

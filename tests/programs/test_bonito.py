@@ -281,6 +281,12 @@ def ask(generator, lm, **seed):
         return asyncio.run(generator.acall(**seed))
 
 
+def test_a_reply_as_long_as_the_passage_has_room_for_it():
+    generator, text = Bonito(), Passage(text=KEEPER * 10)
+    assert generator._room(type_named("paraphrase"), text) == {"config": {"max_tokens": 256 + len(KEEPER) * 5}}
+    assert generator._room(type_named("summarization"), text) == {}
+
+
 def test_several_samples_of_a_passage_are_rows_of_their_own_drawn_independently(tmp_path):
     run, lm = run_of(tmp_path, types="summarization", samples=3, answers={"summarization": numbered_summaries()})
     assert len(run.rows) == 3 and len({call.seed for call in lm.calls}) == 3
@@ -357,6 +363,18 @@ def test_good_tasks_of_every_type_pass(short):
         ("qg", {"answer": "every Monday"}, "not_in_the_passage"),
         ("qg", {"question": "What did Marta do every Sunday?"}, "answer_in_the_question"),
         ("qa", {"question": "Tell me about Marta."}, "no_question"),
+        ("qa", {"answer": "She stayed " + "and stayed " * 30}, "too_long"),
+        ("te", {"hypothesis": "The lamp of the lamp is " + "the lamp of the lamp " * 5}, "goes_in_circles"),
+        (
+            "paraphrase",
+            {"paraphrase": "Bread " + "is good and long walks are fine things for you too " * 3},
+            "goes_in_circles",
+        ),
+        (
+            "paraphrase",
+            {"paraphrase": "Trains run through France by night since many tourists like to wake up in Spain."},
+            "off_topic",
+        ),
         ("ynqa", {"question": "The lamp arrived."}, "no_question"),
         ("coref", {"pronoun": "lamp"}, "no_pronoun"),
         ("coref", {"pronoun": "they"}, "no_pronoun"),
