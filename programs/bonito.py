@@ -269,8 +269,9 @@ class Bonito(Generator[BonitoRow]):
             label=said,
             meta_template=name,
         )
-        shown = (demo for demo in self.all_predictors()[kind.short].demos if demo.get("passage") != text.prompt_text)
-        if self.checks and (copied := _copied(parts, shown)):
+        demos = getattr(predictor, "predict", predictor).demos
+        others = (demo for demo in demos if demo.get("passage") != text.prompt_text)
+        if self.checks and (copied := _copied(parts, others)):
             return _rejected(kind.short, f"copies_demonstration: {copied[:80]!r}", kind, text, draft)
         return draft
 

@@ -21,6 +21,9 @@ SAME = 0.5
 LONGEST = 50
 """Words of a question, an answer, a statement or an option, at most. Ours."""
 
+FEWEST = 3
+"""Options of a task that has some, at least; four are asked for. Ours."""
+
 NOVEL = 0.75
 """Share of the pairs of neighbouring words that must differ from each other. Ours."""
 
@@ -169,6 +172,8 @@ def from_the_passage(draft: Draft) -> str | None:
 def an_option(draft: Draft) -> str | None:
     if draft.options:
         folded = [" ".join(words(option)) for option in draft.options]
+        if len(folded) < FEWEST:
+            return f"too_few_options: {len(folded)}"
         if len(set(folded)) < len(folded) or not all(folded):
             return f"options_not_distinct: {', '.join(draft.options)[:80]}"
         return None if " ".join(words(draft.response)) in folded else f"not_an_option: {draft.response[:80]!r}"

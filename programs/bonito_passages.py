@@ -12,6 +12,7 @@ from synthwright.filters.language import language_of
 from synthwright.pool import Seed
 from synthwright.programs.base import data_path, read_jsonl
 from synthwright.programs.blocks.texts import words
+from synthwright.programs.bonito_types import type_named
 from synthwright.retrieval import ByParagraphs, Corpus, Files, Passage, PassageList
 from synthwright.retrieval.injection import request_to_model
 from synthwright.retrieval.markup import markdown_sections
@@ -118,6 +119,8 @@ def _about(seed: Seed, index: int) -> dict[str, Any]:
             raise ConfigError(f"`{name}` of seed {index} of Bonito must be a text, got {seed[name]!r}.")
     if ("instruction_template" in seed) != ("answer" in seed) and not of_run:
         raise ConfigError(f"Seed {index} of Bonito needs `instruction_template` and `answer` both, or neither.")
+    if not of_run and "task_type" in seed:
+        type_named(seed["task_type"])
     kept = _ABOUT if of_run else (*_ABOUT, "task_type", "instruction_template", "answer")
     about = {name: seed[name] for name in kept if seed.get(name)}
     parents = [seed["id"]] if of_run else list(seed.get("parent_ids") or ())

@@ -116,7 +116,7 @@ def shown_options(options: Sequence[str], lists: str) -> str:
         options: The options in their order.
         lists: `lines`, `letters` or `words`.
     """
-    if lists == "words":
+    if lists == "words" and len(options) > 1:
         return ", ".join(options[:-1]) + " or " + options[-1]
     if lists == "letters":
         return "\n".join(f"{letter}. {option}" for letter, option in zip("ABCDEFGH", options, strict=False))

@@ -170,7 +170,7 @@ def test_the_row_of_a_hostile_passage_holds_it_whole_but_for_broken_up_tokens(tm
 def test_options_are_shown_as_lines_letters_or_words():
     assert shown_options(["a", "b"], "lines") == "- a\n- b"
     assert shown_options(["a", "b"], "letters") == "A. a\nB. b"
-    assert shown_options(["a", "b", "c"], "words") == "a, b or c"
+    assert shown_options(["a", "b", "c"], "words") == "a, b or c" and shown_options(["a"], "words") == "- a"
 
 
 def test_meta_templates_of_ones_own_replace_those_of_their_type(tmp_path):
@@ -357,6 +357,8 @@ def test_good_tasks_of_every_type_pass(short):
         ("exqa", {"question": "Did she keep it thirty years?"}, "answer_in_the_question"),
         ("exqa", {"question": " "}, "empty"),
         ("mcqa", {"wrong_answers": ["The harbour master.", "her brother", "a baker"]}, "options_not_distinct"),
+        ("mcqa", {"wrong_answers": ["her brother"]}, "too_few_options"),
+        ("mcqa", {"wrong_answers": []}, "too_few_options"),
         ("mcqa", {"question": "Did the harbour master bring it?"}, "answer_in_the_question"),
         ("qg", {"question": "What is the capital of France?"}, "off_topic"),
         ("qg", {"question": "Marta stayed."}, "no_question"),
@@ -726,6 +728,7 @@ def test_rows_of_another_method_serve_as_passages():
         ({"pasage": KEEPER}, "needs a `passage`"),
         ({"passage": KEEPER, "tasktype": "qa"}, "Did you mean 'task_type'"),
         ({"passage": 3}, "needs a `passage`"),
+        ({"passage": KEEPER, "task_type": "exqaa"}, "no task type 'exqaa'"),
         ({"passage": KEEPER, "title": 3}, "`title` of seed 0"),
         ({"passage": KEEPER, "task_type": "qa", "answer": "x"}, "both, or neither"),
     ],
