@@ -951,6 +951,6 @@ def test_figures_of_a_dataset(tmp_path):
 def test_the_embedded_lm_makes_tasks(tmp_path, embedded):
     seeds = [{"passage": passage.text} for passage in list(own_passages())[:3]]
     generator = Bonito(task_types=["ynqa", "te", "summarization"])
-    run = sw.generate(generator, seeds=seeds, n=2, lms=embedded, out=tmp_path, budget=sw.Budget(calls=12))
+    run = sw.generate(generator, seeds=seeds, n=2, lms=embedded, out=tmp_path, budget=sw.Budget(calls=9))
     assert len(run.rows) >= 1
     assert all(row.passage in row.instruction and row.response for row in run.rows)
