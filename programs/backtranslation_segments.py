@@ -14,6 +14,7 @@ from synthwright.filters.language import language_of
 from synthwright.pool import Seed
 from synthwright.retrieval import ByHeader, ByParagraphs, Corpus, Files, PythonDocs
 from synthwright.retrieval.chunks import Piece
+from synthwright.retrieval.injection import request_to_model
 from synthwright.retrieval.markup import Section, markdown_sections
 from synthwright.retrieval.passages import text_key
 
@@ -37,13 +38,6 @@ _PERSONAL = {
     "a card number": re.compile(r"(?<![\w.])(?:\d{4}[ -]){3}\d{4}(?![\w.])"),
     "a social security number": re.compile(r"(?<![\w-])\d{3}-\d{2}-\d{4}(?![\w-])"),
 }
-_TO_THE_MODEL = re.compile(
-    r"\b(?:ignore|disregard|forget) (?:all |any |the |your |these |everything )*"
-    r"(?:previous|prior|above|earlier|preceding)? ?(?:instructions?|prompts?|rules|rubric)\b"
-    r"|\b(?:rate|score|grade|mark) (?:this|it|the (?:text|response|answer|pair)) (?:as |with |at |an? )*(?:5|five)\b"
-    r"|\b(?:score|rating)\s*[:=]\s*5\b|\byou are (?:now )?an? (?:AI|assistant|grader|judge|language model)\b",
-    re.I,
-)
 
 
 @dataclass(frozen=True)
@@ -166,8 +160,8 @@ def personal_data(text: str, heading: str) -> str | None:
 
 def speaks_to_the_model(text: str, heading: str) -> str | None:
     """A phrase that is meant for a model that reads the text: to ignore its task, or to give a rating."""
-    found = _TO_THE_MODEL.search(text)
-    return repr(found.group()) if found else None
+    found = request_to_model(text)
+    return repr(found) if found else None
 
 
 CHECKS: Mapping[str, Callable[[str, str], str | None]] = {

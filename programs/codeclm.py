@@ -17,8 +17,8 @@ from synthwright.programs.codeclm_lineages import Lineages, reject
 from synthwright.programs.codeclm_metadata import Material, Metadata, listed, mixed, read_seeds, tidy_skills
 from synthwright.signatures import codeclm as prompts
 from synthwright.signatures.codeclm import Encoding, Rubrics, Skills, TailoredRow, sized
+from synthwright.signatures.listing import Listing
 from synthwright.signatures.rows import Rejected
-from synthwright.signatures.targen import Listing
 
 __all__ = ["CodecLM", "Contrast"]
 

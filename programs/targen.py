@@ -1,5 +1,6 @@
 """TarGEN: contexts, then instance seeds, then rows written for a label fixed beforehand, then self-correction."""
 
+import contextlib
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,17 +13,22 @@ from synthwright.filters import ExactDuplicate
 from synthwright.pool import Pool, Seed
 from synthwright.programs import targen_prompts as prompts
 from synthwright.programs.base import Frozen, Generator, unparsable
-from synthwright.programs.targen_checks import occurrences, problem, restates, words
+from synthwright.programs.blocks.texts import occurrences, restates, words
+from synthwright.programs.targen_checks import problem
 from synthwright.programs.targen_files import load_task
 from synthwright.programs.targen_material import Material, folded, listed
 from synthwright.programs.targen_tasks import Task
+from synthwright.signatures.listing import Listing
 from synthwright.signatures.rows import Rejected
-from synthwright.signatures.targen import Contexts, InstanceSeeds, LabelledRow, Listing
+from synthwright.signatures.targen import Contexts, InstanceSeeds, LabelledRow
 
 __all__ = ["TarGEN"]
 
 SHOWN = 0.7
 """ROUGE-L from which an instance seed is a copy of one that the prompt shows: the threshold of Self-Instruct."""
+
+HIDDEN = "(not shown)"
+"""What a solver sees in the place of the instance seed if it is hidden."""
 
 
 class TarGEN(Generator[LabelledRow]):
@@ -42,17 +48,21 @@ class TarGEN(Generator[LabelledRow]):
         drop_corrected: Whether rows whose label was changed are dropped. The paper keeps them under the new label.
         solver: Whether an LM in the role `solver` labels each row without seeing its label. Ours.
         require_agreement: Whether rows are dropped if the solver gives another label than the final one. Ours.
+        hide_seed: Whether the solver also labels each row without its instance seed. It should then do no better than
+            chance: see `synthwright.programs.targen_artifacts`. Ours.
         checks: Whether the objective checks of the task and a filter of exact copies apply. Ours.
         illustrations: Steps whose prompts show the worked examples of the task file. The official prompts show some
             in `write`. `correct` and `instances` can have them too.
         contexts_per_call: Contexts asked for in one call, 1 or more.
         instances_per_context: Instance seeds asked for in one call, 1 or more. The official code asks for 1.
         patience: Calls for contexts or instance seeds without a row kept since, after which the run ends. Ours.
+        tune_contexts: Let optimizers see the asking for contexts, and not the writing and correcting: what makes rows
+            right says nothing about how different contexts are.
         seed: Fixes which label goes with which instance seed.
     """
 
     roles = {"solver": ("solve",)}
-    targets = ("write", "correct")
+    targets = ("write", "correct", "contexts")
     presets = {
         "faithful": {
             "self_correct": True,
@@ -82,11 +92,13 @@ class TarGEN(Generator[LabelledRow]):
         drop_corrected: bool = False,
         solver: bool = False,
         require_agreement: bool = False,
+        hide_seed: bool = False,
         checks: bool = True,
         illustrations: Sequence[str] = ("write", "correct"),
         contexts_per_call: int = 8,
         instances_per_context: int = 2,
         patience: int = 50,
+        tune_contexts: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -97,22 +109,23 @@ class TarGEN(Generator[LabelledRow]):
         for step in illustrations:
             if step not in prompts.DEMOS:
                 raise ConfigError(f"`illustrations` has no step {step!r}. {did_you_mean(step, prompts.DEMOS)}")
-        if require_agreement and not solver:
-            raise ConfigError("`require_agreement=True` needs a solver: pass `solver=True` too.")
+        if (require_agreement or hide_seed) and not solver:
+            raise ConfigError("`require_agreement` and `hide_seed` need a solver: pass `solver=True` too.")
         self.task = load_task(task)
         self.self_correct, self.drop_corrected = self_correct, drop_corrected
-        self.solver, self.require_agreement = solver, require_agreement
+        self.solver, self.require_agreement, self.hide_seed = solver, require_agreement, hide_seed
         self.checks, self.illustrations = checks, illustrations
         self.contexts_per_call, self.instances_per_context = contexts_per_call, instances_per_context
-        self.patience, self.seed = patience, seed
+        self.patience, self.tune_contexts, self.seed = patience, tune_contexts, seed
 
-        self.contexts = dspy.Predict(prompts.contexts_signature(contexts_per_call))
+        tuned, fixed = (Frozen, dspy.Predict) if tune_contexts else (dspy.Predict, Frozen)
+        self.contexts = fixed(prompts.contexts_signature(contexts_per_call))
         self.instances = dspy.Predict(prompts.instances_signature(instances_per_context))
-        self.write = dspy.Predict(prompts.write_signature(self.task))
-        self.correct = dspy.Predict(prompts.correct_signature(self.task))
+        self.write = tuned(prompts.write_signature(self.task))
+        self.correct = tuned(prompts.correct_signature(self.task))
         self.solve = Frozen(prompts.solve_signature(self.task))
         for step in illustrations:
-            getattr(self, step).demos = prompts.DEMOS[step](self.task)
+            self.all_predictors()[step].demos = prompts.DEMOS[step](self.task)
         self.filters = (ExactDuplicate(("fields",)),) if checks else ()
 
     # What to ask next
@@ -144,7 +157,7 @@ class TarGEN(Generator[LabelledRow]):
         count = len(instances) if pool.missing is None else min(len(instances), pool.missing)
         lacking = self.task.quota(pool.target or len(pool) + count)
         for row in pool:
-            lacking[row.initial_label, row.variant] -= 1
+            lacking[row.asked, row.variant] -= 1
         # shuffled, so that no label goes with the first seed of every context
         for context, text in random.Random(f"{self.seed}:{pool.round}").sample(instances, count):
             label, variant = max(lacking, key=lambda cell: lacking[cell])
@@ -173,7 +186,8 @@ class TarGEN(Generator[LabelledRow]):
             step: Which step.
             context: The setting (`instances`, `row`).
             seed: The instance seed (`row`).
-            label: The label to write for (`row`) or to re-check (`correct`).
+            label: The label to write for (`row`) or to re-check (`correct`); the kind of instance of a structured task,
+                by default the first.
             variant: Which constraint of the label to use, from 0 (`row`).
             fields: All fields of an instance (`correct`).
             explanation: Why the label is thought to be right (`correct`).
@@ -189,7 +203,7 @@ class TarGEN(Generator[LabelledRow]):
             raise ConfigError(
                 f"TarGEN has no step {step!r}. {did_you_mean(step, ('contexts', 'instances', 'row', 'correct'))}"
             )
-        known = self.task.read_label(label)
+        known = self.task.read_label(label or (self.task.label_names[0] if self.task.answers else ""))
         if known is None:
             raise ConfigError(
                 f"{self.task.name!r} has no label {label!r}. {did_you_mean(label, self.task.label_names)}"
@@ -240,7 +254,8 @@ class TarGEN(Generator[LabelledRow]):
         constraints = self.task.label(label).constraints
         constraint = constraints[variant % len(constraints)]
         ask = {"task": self.task.definition, "context": context, self.task.seed_field: seed, **constraint.given}
-        ask |= {"requirement": constraint.text} | ({} if self.task.slots else {"label": label})
+        ask |= {"requirement": constraint.text}
+        ask |= {} if self.task.slots or self.task.answers else {"label": label}
         try:
             reply = await self.write.acall(**ask)
         except ParseError as error:
@@ -258,21 +273,26 @@ class TarGEN(Generator[LabelledRow]):
     def _row(
         self, texts: Mapping[str, str], label: str, context: str, explanation: str, variant: int = 0
     ) -> LabelledRow:
+        answer = self.task.answer_text(texts) if self.task.answers else label
         return LabelledRow(
             task=self.task.name,
             fields={name: texts[name] for name in self.task.fields},
-            label=label,
-            initial_label=label,
+            label=answer,
+            initial_label=answer,
+            kind=label if self.task.answers else "",
             context=context,
             instance_seed=texts[self.task.seed_field],
             variant=variant,
             explanation=explanation,
             definition=self.task.definition,
-            options=self.task.meanings,
+            options={} if self.task.answers else self.task.meanings,
+            answers=self.task.answers,
         )
 
     async def _recheck(self, row: LabelledRow) -> dspy.Prediction:
-        """Self-correction: one pass, which may change the label and never the texts."""
+        """Self-correction: one pass, which may change the label, or the answer fields, and never the other texts."""
+        if self.task.answers:
+            return await self._recheck_answer(row)
         ask = {"task": self.task.definition, **row.fields}
         text: str | None = None
         try:
@@ -289,19 +309,58 @@ class TarGEN(Generator[LabelledRow]):
             return _dropped(_reject("correct", f"label_corrected: {row.label} -> {label}: {why}", **checked.record()))
         return await self._solved(checked)
 
+    async def _recheck_answer(self, row: LabelledRow) -> dspy.Prediction:
+        """Self-correction of a structured task; an answer that breaks a check of the task is not taken."""
+        answers = self.task.answers
+        ask = {name: text for name, text in row.fields.items() if name not in answers}
+        ask |= {f"current_{name}": row.fields[name] for name in answers}
+        try:
+            reply = await self.correct.acall(task=self.task.definition, explanation=row.explanation, **ask)
+        except ParseError:
+            return await self._solved(row.model_copy(update={"flag": "label_not_checked"}))
+        fields = row.fields | {name: " ".join(reply[f"corrected_{name}"].split()) for name in answers}
+        changed = any(folded(fields[name]) != folded(row.fields[name]) for name in answers)
+        if changed and problem(self.task.checks, fields, row.kind):
+            return await self._solved(row.model_copy(update={"flag": "label_not_checked"}))
+        update: dict[str, Any] = {"corrected_explanation": reply.corrected_explanation.strip()}
+        if changed:
+            update |= {"fields": fields, "label": self.task.answer_text(fields), "was_corrected": True}
+        checked = row.model_copy(update=update)
+        if changed and self.drop_corrected:
+            return _dropped(_reject("correct", f"label_corrected: {row.label} -> {checked.label}", **checked.record()))
+        return await self._solved(checked)
+
     async def _solved(self, row: LabelledRow) -> dspy.Prediction:
-        """The row with the label of an independent solver, if there is one."""
-        if self.solver:
-            try:
-                reply = await self.solve.acall(task=self.task.definition, **row.fields)
-                row = row.model_copy(update={"solver_label": reply.label})
-            except ParseError as error:
-                if self.require_agreement:
-                    return _dropped(unparsable("solve", error, **row.record()))
-            if self.require_agreement and row.solver_label != row.label:
-                found = f"solver_disagrees: {row.solver_label}, not {row.label}"
-                return _dropped(_reject("solve", found, **row.record()))
+        """The row with the label of an independent solver, if there is one, with the instance seed and without it."""
+        if not self.solver:
+            return dspy.Prediction(rows=[row], rejected=[])
+        shown = {name: text for name, text in row.fields.items() if name not in self.task.answers}
+        try:
+            row = row.model_copy(update={"solver_label": await self._answer(shown)})
+        except ParseError as error:
+            if self.require_agreement:
+                return _dropped(unparsable("solve", error, **row.record()))
+        if self.require_agreement and not self._agrees(row):
+            found = f"solver_disagrees: {row.solver_label}, not {row.label}"
+            return _dropped(_reject("solve", found, **row.record()))
+        if self.hide_seed:
+            with contextlib.suppress(*ParseError):
+                blind = await self._answer({**shown, self.task.seed_field: HIDDEN})
+                row = row.model_copy(update={"blind_label": blind})
         return dspy.Prediction(rows=[row], rejected=[])
+
+    async def _answer(self, shown: Mapping[str, str]) -> str:
+        """The label, or the answer, of the solver for the fields that it sees."""
+        reply = await self.solve.acall(task=self.task.definition, **shown)
+        if not self.task.answers:
+            return reply.label
+        return self.task.answer_text({name: reply[f"solved_{name}"].strip() for name in self.task.answers})
+
+    def _agrees(self, row: LabelledRow) -> bool:
+        """Whether the solver's label is the final one; answers of structured tasks are compared by their words."""
+        if not self.task.answers or row.solver_label is None:
+            return row.solver_label == row.label
+        return words(row.solver_label) == words(row.label)
 
 
 def _reject(stage: str, found: str, **content: Any) -> Rejected:

@@ -3,14 +3,10 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from synthwright.filters.duplicates import rouge_l, rouge_tokens
+from synthwright.programs.blocks.texts import occurrences, restates, words
 
-__all__ = ["CHECKS", "occurrences", "problem", "restates", "words"]
+__all__ = ["CHECKS", "problem"]
 
-COPY = 0.9
-"""ROUGE-L F-measure from which a text counts as a restatement of another."""
-
-_WORDS = re.compile(r"\w+(?:['’]\w+)?")
 _PRONOUNS = {"he": "m", "him": "m", "his": "m", "himself": "m", "she": "f", "her": "f", "hers": "f", "herself": "f"}
 _OTHER_PRONOUNS = {"they", "them", "their", "theirs", "themselves", "it", "its", "itself", "i", "me", "we", "us", "you"}
 
@@ -21,22 +17,6 @@ _FUNCTION_WORDS = frozenset(
     "their them then there these they this those to too was we were what when where which who will with would you "
     "your".split()
 )
-
-
-def words(text: str) -> list[str]:
-    """The words of a text in lower case."""
-    return _WORDS.findall(text.lower())
-
-
-def occurrences(part: str, whole: str) -> int:
-    """How often a phrase stands in a text, as whole words, ignoring case."""
-    wanted, found = words(part), words(whole)
-    return sum(found[i : i + len(wanted)] == wanted for i in range(len(found))) if wanted else 0
-
-
-def restates(text: str, other: str, threshold: float = COPY) -> bool:
-    """Whether a text has the words of another, or a ROUGE-L F-measure of the threshold or more with it."""
-    return words(text) == words(other) or rouge_l(rouge_tokens(text), rouge_tokens(other)) >= threshold
 
 
 def not_a_copy(texts: Sequence[str], label: str) -> str | None:

@@ -3,14 +3,17 @@
 import dspy
 from dspy.utils.exceptions import AdapterParseError
 
-from synthwright.programs.targen_tasks import Label, Task
+from synthwright.programs.targen_tasks import Illustration, Label, Task
+from synthwright.signatures.listing import Listing
 from synthwright.signatures.targen import (
     GenerateContexts,
     GenerateInstanceSeeds,
     LabelConstrainedGenerate,
-    Listing,
     SelfCorrect,
     SolveInstance,
+    StructuredCorrect,
+    StructuredGenerate,
+    StructuredSolve,
     closed,
     spread,
 )
@@ -43,19 +46,32 @@ def instances_signature(length: int) -> type[dspy.Signature]:
 
 
 def write_signature(task: Task) -> type[dspy.Signature]:
-    """`LabelConstrainedGenerate` with the fields of a task. If the label is a position, the LM does not see it."""
-    signature = spread(LabelConstrainedGenerate, "instance_seed", {name: task.fields[name] for name in task.given})
+    """`LabelConstrainedGenerate` with the fields of a task. If the label is a position, the LM does not see it.
+
+    A structured task has `StructuredGenerate` instead, which asks for the answer with the rest.
+    """
+    prompt = StructuredGenerate if task.answers else LabelConstrainedGenerate
+    signature = spread(prompt, "instance_seed", {name: task.fields[name] for name in task.given})
     signature = spread(signature, "instance", task.written)
     return signature.delete("label") if task.slots else signature
 
 
 def correct_signature(task: Task) -> type[dspy.Signature]:
-    """`SelfCorrect` with the fields and the labels of a task."""
+    """`SelfCorrect` with the fields and the labels of a task; `StructuredCorrect` with its answer fields."""
+    if task.answers:
+        signature = spread(StructuredCorrect, "instance", task.asked)
+        for place in ("current", "corrected"):
+            fields = {f"{place}_{name}": task.fields[name] for name in task.answers}
+            signature = spread(signature, f"{place}_answer", fields)
+        return signature
     return spread(closed(SelfCorrect, "corrected_label", task.meanings), "instance", task.fields)
 
 
 def solve_signature(task: Task) -> type[dspy.Signature]:
-    """`SolveInstance` with the fields and the labels of a task."""
+    """`SolveInstance` with the fields and the labels of a task; `StructuredSolve` with its answer fields."""
+    if task.answers:
+        fields = {f"solved_{name}": task.fields[name] for name in task.answers}
+        return spread(spread(StructuredSolve, "instance", task.asked), "solved_answer", fields)
     return spread(closed(SolveInstance, "label", task.meanings), "instance", task.fields)
 
 
@@ -86,7 +102,7 @@ def write_demos(task: Task) -> list[dspy.Example]:
             **{name: example.fields[task.slots[name][label.name] if task.slots else name] for name in task.written},
             explanation=example.explanation,
         )
-        demos.append(demo.without("label") if task.slots else demo)
+        demos.append(demo.without("label") if task.slots or task.answers else demo)
     return demos
 
 
@@ -95,6 +111,8 @@ def correct_demos(task: Task) -> list[dspy.Example]:
 
     Which is which goes crosswise over labels and turns, so that neither a label nor a verdict is the safe guess.
     """
+    if task.answers:
+        return [_structured_demo(task, label.illustrations[turn]) for label, turn in _shown(task)]
     demos = []
     for number, (label, turn) in enumerate(_shown(task)):
         example = label.illustrations[turn]
@@ -111,6 +129,19 @@ def correct_demos(task: Task) -> list[dspy.Example]:
             )
         )
     return demos
+
+
+def _structured_demo(task: Task, example: Illustration) -> dspy.Example:
+    """An illustration of a structured task as a demonstration of `correct`: from its wrong answer, if it has one."""
+    current = example.wrong or {name: example.fields[name] for name in task.answers}
+    return dspy.Example(
+        task=task.definition,
+        **{name: example.fields[name] for name in task.asked},
+        explanation="I think so." if example.wrong else example.explanation,
+        **{f"current_{name}": current[name] for name in task.answers},
+        corrected_explanation=example.explanation,
+        **{f"corrected_{name}": example.fields[name] for name in task.answers},
+    )
 
 
 def read_again(error: Exception) -> tuple[str | None, str]:

@@ -1,31 +1,23 @@
 """What TarGEN must be told about a task."""
 
+import json
 import keyword
 from collections.abc import Iterator, Mapping
 
 import dspy
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, model_validator
 
 from synthwright.errors import did_you_mean
+from synthwright.programs.blocks.yaml_files import Part, Place, misfit
 from synthwright.programs.targen_checks import CHECKS, problem
 
-__all__ = ["Constraint", "Illustration", "Label", "Part", "Place", "Task"]
+__all__ = ["Constraint", "Illustration", "Label", "Task"]
 
 RESERVED = frozenset(
     "task context contexts label requirement explanation instance instance_seed reasoning current_label "
-    "corrected_label corrected_explanation lm config demos new_signature prediction score".split()
+    "corrected_label corrected_explanation solved_answer lm config demos new_signature prediction score".split()
 )
 """Names that the fields of a task cannot have, beside those of DSPy's own methods: prompts or predictors use them."""
-
-Place = tuple[str | int, ...]
-"""Where something stands in a task file: keys and positions from the top."""
-
-
-class Part(BaseModel):
-    """A part of a task file: frozen, and unknown keys are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Constraint(Part):
@@ -46,16 +38,18 @@ class Illustration(Part):
     Attributes:
         context: The setting.
         fields: All fields of the instance.
-        explanation: Why the label is right, in one sentence.
+        explanation: Why the label, or the answer, is right, in one sentence.
+        wrong: For a structured task, wrong values of its answer fields, from which a correction is shown.
     """
 
     context: str
     fields: dict[str, str]
     explanation: str
+    wrong: dict[str, str] = Field(default_factory=dict)
 
 
 class Label(Part):
-    """One label of the closed set.
+    """One label of the closed set; in a structured task one kind of instance.
 
     Attributes:
         name: The label as it stands in the data set.
@@ -83,7 +77,9 @@ class Task(Part):
         seed_field: The field that the instance seed fills.
         seed_words: Fewest and most words of a seed.
         fields: What each text field of an instance holds, by name, in the order of the data set.
-        labels: The closed set, two or more.
+        labels: The closed set, two or more. In a structured task: kinds of instance, one or more.
+        answer: The field, or fields, that hold the answer of a structured task, in which answers are no closed set.
+            The LM writes them with the rest, and self-correction corrects them.
         quotas: Weight of each label; equal if empty.
         slots: What the LM writes if a label is a position: for each name that the LM sees, the field that it fills
             under each label. The LM then cannot tell the position, nor prefer one.
@@ -97,7 +93,8 @@ class Task(Part):
     seed_field: str
     seed_words: tuple[int, int] = (1, 120)
     fields: dict[str, str] = Field(min_length=2)
-    labels: tuple[Label, ...] = Field(min_length=2)
+    labels: tuple[Label, ...] = Field(min_length=1)
+    answer: str | tuple[str, ...] = ()
     quotas: dict[str, float] = Field(default_factory=dict)
     slots: dict[str, dict[str, str]] = Field(default_factory=dict)
     checks: dict[str, tuple[str, ...]] = Field(default_factory=dict)
@@ -105,7 +102,7 @@ class Task(Part):
     @model_validator(mode="after")
     def _consistent(self) -> "Task":
         for place, message in _problems(self):
-            raise PydanticCustomError("task", "{message}", {"message": message, "place": place})
+            raise misfit(message, place)
         return self
 
     @property
@@ -117,6 +114,22 @@ class Task(Part):
     def meanings(self) -> dict[str, str]:
         """The definition of each label, by name."""
         return {label.name: label.definition for label in self.labels}
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """The fields that hold the answer of a structured task; none for a classification."""
+        return (self.answer,) if isinstance(self.answer, str) else self.answer
+
+    @property
+    def asked(self) -> dict[str, str]:
+        """The fields that a solver sees, with descriptions."""
+        return {name: text for name, text in self.fields.items() if name not in self.answers}
+
+    def answer_text(self, fields: Mapping[str, str]) -> str:
+        """The answer of a structured task as one text: that of its field, or a JSON object of several."""
+        if len(self.answers) == 1:
+            return fields[self.answers[0]]
+        return json.dumps({name: fields[name] for name in self.answers}, ensure_ascii=False)
 
     @property
     def given(self) -> tuple[str, ...]:
@@ -172,6 +185,9 @@ def _problems(task: Task) -> Iterator[tuple[Place, str]]:
         yield ("seed_field",), f"no field {task.seed_field!r}. {did_you_mean(task.seed_field, task.fields)}"
     if not 1 <= task.seed_words[0] <= task.seed_words[1]:
         yield ("seed_words",), f"need 1 <= fewest <= most words, got {list(task.seed_words)!r}."
+    if len(task.labels) < 2 and not task.answers:
+        yield ("labels",), "a task needs two labels or more, got 1; with one there is nothing to learn."
+    yield from _answer_problems(task)
     seen: dict[str, str] = {}
     fixed = set(task.given[1:])
     for index, label in enumerate(task.labels):
@@ -225,6 +241,26 @@ def _problems(task: Task) -> Iterator[tuple[Place, str]]:
                 if found := problem(task.checks, illustration.fields, label.name):
                     place = ("labels", index, "illustrations", number, "fields")
                     yield place, f"the illustration breaks a check of the task: {found}."
+
+
+def _answer_problems(task: Task) -> Iterator[tuple[Place, str]]:
+    """What is wrong with the answer of a structured task."""
+    for name in task.answers:
+        if name not in task.fields:
+            yield ("answer",), f"no field {name!r}. {did_you_mean(name, task.fields)}"
+        elif name in task.given:
+            yield ("answer",), f"the field {name!r} is given; an answer is written by the LM."
+        if taken := {f"current_{name}", f"corrected_{name}", f"solved_{name}"} & set(task.fields):
+            yield ("fields", min(taken)), f"the prompts use the name {min(taken)!r} for the answer {name!r}."
+    if len(set(task.answers)) < len(task.answers):
+        yield ("answer",), "a field is there twice."
+    if task.answers and task.slots:
+        yield ("slots",), "slots are for labels that are positions; a structured task has none."
+    for index, label in enumerate(task.labels):
+        for number, illustration in enumerate(label.illustrations):
+            if illustration.wrong and set(illustration.wrong) != set(task.answers):
+                place = ("labels", index, "illustrations", number, "wrong")
+                yield place, f"wrong answers are those of {', '.join(task.answers) or 'a structured task'}."
 
 
 def _unfit(name: str) -> str | None:

@@ -12,9 +12,16 @@ from pydantic import BaseModel, ConfigDict
 from synthwright.errors import ConfigError
 from synthwright.retrieval.passages import Passage
 
-__all__ = ["InjectionEcho", "PlantedInjection", "read_injections"]
+__all__ = ["InjectionEcho", "PlantedInjection", "read_injections", "request_to_model"]
 
 _WORD = re.compile(r"\w+")
+_TO_THE_MODEL = re.compile(
+    r"\b(?:ignore|disregard|forget) (?:all |any |the |your |these |everything )*"
+    r"(?:previous|prior|above|earlier|preceding)? ?(?:instructions?|prompts?|rules|rubric)\b"
+    r"|\b(?:rate|score|grade|mark) (?:this|it|the (?:text|response|answer|pair)) (?:as |with |at |an? )*(?:5|five)\b"
+    r"|\b(?:score|rating)\s*[:=]\s*5\b|\byou are (?:now )?an? (?:AI|assistant|grader|judge|language model)\b",
+    re.I,
+)
 
 
 class PlantedInjection(BaseModel):
@@ -56,6 +63,15 @@ def read_injections(path: str | Path) -> list[PlantedInjection]:
             raise ConfigError(f"{path}:{number}: `injection` is not part of `text`: {planted.injection!r}.")
         found.append(planted)
     return found
+
+
+def request_to_model(text: str) -> str | None:
+    """The first phrase of a text that is meant for a model that reads it: to ignore its task, or to give a rating.
+
+    It knows common English phrases only, so that it finds clumsy injections and passes over others.
+    """
+    found = _TO_THE_MODEL.search(text)
+    return found.group() if found else None
 
 
 @dataclass(frozen=True)

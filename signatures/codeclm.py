@@ -9,8 +9,8 @@ from typing import Any, Literal, TypeVar, cast
 import dspy
 from pydantic import BaseModel, ConfigDict, RootModel
 
+from synthwright.signatures.listing import Listing
 from synthwright.signatures.rows import InstructionRow, Message, Preference, Row
-from synthwright.signatures.targen import Listing
 
 __all__ = [
     "AnswerInstruction",

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import dspy
-from pydantic import ConfigDict, RootModel, model_validator
 
+from synthwright.signatures.listing import Listing
 from synthwright.signatures.rows import Message, Row
 
 __all__ = [
@@ -21,27 +21,14 @@ __all__ = [
     "InstanceSeeds",
     "LabelConstrainedGenerate",
     "LabelledRow",
-    "Listing",
     "SelfCorrect",
     "SolveInstance",
+    "StructuredCorrect",
+    "StructuredGenerate",
+    "StructuredSolve",
     "closed",
     "spread",
 ]
-
-
-class Listing(RootModel[list[str]]):
-    """A list of texts. Another length than `of_length` says is no error, and a bare text is a list of one."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one_text(cls, data: Any) -> Any:
-        return [data] if isinstance(data, str) else data
-
-    @classmethod
-    def of_length(cls, count: int) -> "type[Listing]":
-        """The type of a list whose JSON schema has `count` texts: a weak LM stops at once, or at its token limit."""
-        config = ConfigDict(json_schema_extra={"minItems": count, "maxItems": count})
-        return type(cls.__name__, (cls,), {"model_config": config, "__module__": cls.__module__, "__doc__": ""})
 
 
 class GenerateContexts(dspy.Signature):
@@ -107,6 +94,44 @@ class SolveInstance(dspy.Signature):
     label: str = dspy.OutputField()
 
 
+class StructuredGenerate(dspy.Signature):
+    """Write an example of the task with its answer.
+
+    What is given stays as it is: write only what is missing, and do what the requirement says. The text must make
+    sense in the context, and the answer must follow from it. Then explain in one sentence why the answer is right.
+    """
+
+    task: str = dspy.InputField()
+    context: str = dspy.InputField()
+    instance_seed: str = dspy.InputField()
+    requirement: str = dspy.InputField()
+    instance: str = dspy.OutputField()
+    explanation: str = dspy.OutputField()
+
+
+class StructuredCorrect(dspy.Signature):
+    """Check the answer to an example of the task and give the right one.
+
+    The answer may be wrong, and so may its explanation. Judge by the texts alone: say in one sentence what they show,
+    then give the answer that they call for. Keep the current answer if it is right.
+    """
+
+    task: str = dspy.InputField()
+    instance: str = dspy.InputField()
+    explanation: str = dspy.InputField()
+    current_answer: str = dspy.InputField()
+    corrected_explanation: str = dspy.OutputField()
+    corrected_answer: str = dspy.OutputField()
+
+
+class StructuredSolve(dspy.Signature):
+    """Solve an example of the task: give the answer that the texts call for, and nothing else."""
+
+    task: str = dspy.InputField()
+    instance: str = dspy.InputField()
+    solved_answer: str = dspy.OutputField()
+
+
 class Contexts(Row):
     """The settings that one call of `GenerateContexts` gave: an intermediate result.
 
@@ -143,24 +168,31 @@ class LabelledRow(Row):
     Attributes:
         task: Name of the task.
         fields: The texts of the instance by the task's field names, in the task's order.
-        label: The final label: the corrected one if there was a correction.
-        initial_label: The label that the texts were written for.
+        label: The final label: the corrected one if there was a correction. For a structured task the answer: the
+            text of its field, or a JSON object if it has several.
+        initial_label: The label that the texts were written for, or the answer as it was written first.
+        kind: For a structured task, which of its kinds of instance was asked for; else empty.
         context: The setting.
         instance_seed: The given text that no other row shares.
         variant: Which of the label's constraints was asked for, from 0.
         explanation: Why the initial label holds, by the writer.
         corrected_explanation: Why the final label holds, by the self-correction; empty if there was none.
         was_corrected: Whether the self-correction changed the label.
-        flag: `label_not_checked` if the self-correction gave no label of the task, so that the initial one stands.
-        solver_label: The label that an independent solver gave, or None if there was none.
+        flag: `label_not_checked` if the self-correction gave no label of the task, or an answer that breaks its
+            checks, so that the initial one stands.
+        solver_label: The label or answer that an independent solver gave, or None if there was none.
+        blind_label: The label that it gave without the instance seed, or None: see `programs.targen_artifacts`.
         definition: What the task asks, for prompts to models that are trained on the row.
-        options: The labels to choose from with their definitions, in the order of the task.
+        options: The labels to choose from with their definitions, in the order of the task; none if the task is
+            structured.
+        answers: Names of the fields that hold the answer of a structured task.
     """
 
     task: str
     fields: dict[str, str]
     label: str
     initial_label: str
+    kind: str = ""
     context: str = ""
     instance_seed: str = ""
     variant: int = 0
@@ -169,11 +201,13 @@ class LabelledRow(Row):
     was_corrected: bool = False
     flag: Literal["label_not_checked"] | None = None
     solver_label: str | None = None
+    blind_label: str | None = None
     definition: str = ""
     options: dict[str, str] = {}
+    answers: tuple[str, ...] = ()
 
     def to_messages(self) -> list[Message] | None:
-        """The task, the texts and the labels to choose from as the question; the label as the answer."""
+        """The task, the texts and the labels to choose from as the question; the label or the answer as the reply."""
         choices = [f"- {name}: {meaning}" for name, meaning in self.options.items()]
         listed = "\n".join(["Answer with one of these labels:", *choices]) if choices else ""
         question = "\n\n".join(part for part in (self.definition, self.text, listed) if part)
@@ -181,8 +215,16 @@ class LabelledRow(Row):
 
     @property
     def text(self) -> str:
-        """The fields as one text, a line each, such as `premise: ...`: the raw form that the paper trains on."""
-        return "\n".join(f"{name}: {value}" for name, value in self.fields.items())
+        """The fields as one text, a line each, such as `premise: ...`: the raw form that the paper trains on.
+
+        The answer of a structured task is left out.
+        """
+        return "\n".join(f"{name}: {value}" for name, value in self.fields.items() if name not in self.answers)
+
+    @property
+    def asked(self) -> str:
+        """The label, or the kind of instance, that the row was asked for under its quota."""
+        return self.kind or self.initial_label
 
 
 def spread(signature: type[dspy.Signature], placeholder: str, fields: Mapping[str, str]) -> type[dspy.Signature]:

@@ -1,16 +1,19 @@
 """Metrics of TarGEN (Gupta et al., 2023, arXiv:2310.17876): objective cues, no LM call. Weights and cues are ours."""
 
 import itertools
+from collections.abc import Callable
+from typing import Any
 
 import dspy
 
+from synthwright.filters.diversity import vendi_score
 from synthwright.optimizers.metrics.blocks import capped, content_words, distinct, overlap, words
 from synthwright.programs.targen_checks import problem
 from synthwright.programs.targen_files import list_tasks, load_task
 from synthwright.signatures.rows import Rejected
-from synthwright.signatures.targen import LabelledRow
+from synthwright.signatures.targen import Contexts, LabelledRow
 
-__all__ = ["HELD_OUT", "METRIC", "flip_repair", "shows_label", "well_written"]
+__all__ = ["HELD_OUT", "METRIC", "context_spread", "flip_repair", "shows_label", "varied_contexts", "well_written"]
 
 WEIGHTS = {"seed": 0.25, "label": 0.5, "explanation": 0.25}
 """What a usable row scores for: belonging to its instance seed, showing its label, explaining it."""
@@ -92,11 +95,50 @@ def flip_repair(example, pred, trace=None, pred_name=None, pred_trace=None) -> d
     return dspy.Prediction(score=capped(score), feedback="\n".join(feedback[:6]) or f"{gold!r} is right.")
 
 
+def varied_contexts(example, pred, trace=None, pred_name=None, pred_trace=None) -> dspy.Prediction:
+    """How many different contexts a list has, of those asked for, and how little their words have in common.
+
+    It is for seeds of the step `contexts` and `TarGEN(tune_contexts=True)`. The score is the share of the expected
+    number that came, over all draws without repetitions, times the distinctness of the list (one minus the mean
+    ROUGE-L).
+    """
+    return _contexts_score(pred, distinct)
+
+
+def context_spread(embedder: Callable[[list[str]], Any]) -> Callable[..., dspy.Prediction]:
+    """`varied_contexts` by meaning: the Vendi score of the embeddings in the place of ROUGE-L.
+
+    Args:
+        embedder: Takes n texts, returns n vectors.
+    """
+
+    def spread_of_contexts(example, pred, trace=None, pred_name=None, pred_trace=None) -> dspy.Prediction:
+        return _contexts_score(pred, lambda texts: vendi_score(embedder(texts)) / len(texts))
+
+    return spread_of_contexts
+
+
+def _contexts_score(pred: Any, spread: Callable[[list[str]], float]) -> dspy.Prediction:
+    lists = [made.contexts for made in pred.get("artifacts") or [] if isinstance(made, Contexts)]
+    feedback = [_lost(reject) for reject in pred.get("rejected") or []]
+    draws = len(lists) + len(feedback)
+    texts = list(dict.fromkeys(text for made in lists for text in made))
+    if not texts:
+        return dspy.Prediction(score=0.0, feedback="\n".join(feedback[:6]) or "No context came.")
+    came = min(1.0, len(texts) / (max(len(made) for made in lists) * draws))
+    if came < 1:
+        feedback.append(f"Of {draws} lists only {len(texts)} contexts are different ones, such as {texts[0]!r}.")
+    found = spread(texts) if len(texts) > 1 else 0.0
+    if found < 0.8:
+        feedback.append(f"The contexts are much alike ({found:.0%} different): {'; '.join(texts[:5])}.")
+    return dspy.Prediction(score=capped(came * found), feedback="\n".join(feedback[:6]) or "All contexts differ.")
+
+
 def _row_score(row: LabelledRow) -> tuple[float, str]:
     """Score of one row in [0, 1], and its worst fault in words."""
     text = _written(row)
     checks = load_task(row.task).checks if row.task in list_tasks() else {}
-    if broken := problem(checks, row.fields, row.initial_label):
+    if broken := problem(checks, row.fields, row.asked):
         return 0.0, f"Not usable ({broken})."
     shared = len(content_words(text) & content_words(row.instance_seed))
     parts = {

@@ -150,3 +150,17 @@ def test_a_filter_of_ones_own_needs_only_a_check():
             return None if len(row.instruction) % 2 else "even"
 
     assert Odd().check(task("ab")) == "even" and Odd().name == "odd"
+
+
+def test_an_object_that_can_be_called_goes_by_its_own_name():
+    class Watch:
+        name = "watch"
+
+        def __call__(self, row):
+            return None
+
+    class Nameless:
+        def __call__(self, row):
+            return None
+
+    assert as_filter(Watch()).name == "watch" and as_filter(Nameless()).name == "Nameless"

@@ -5,10 +5,18 @@ import dspy
 import pytest
 
 from synthwright.lms.adapters import default_adapter
-from synthwright.optimizers.metrics.targen import HELD_OUT, METRIC, flip_repair, shows_label, well_written
+from synthwright.optimizers.metrics.targen import (
+    HELD_OUT,
+    METRIC,
+    context_spread,
+    flip_repair,
+    shows_label,
+    varied_contexts,
+    well_written,
+)
 from synthwright.programs.targen import TarGEN
 from synthwright.signatures.rows import Rejected
-from synthwright.signatures.targen import LabelledRow
+from synthwright.signatures.targen import Contexts, LabelledRow
 from synthwright.testing import ScriptedLM
 
 PREMISE = "The ferry to the island was cancelled on Monday because ice blocked the harbour."
@@ -168,3 +176,41 @@ def test_seeds_are_balanced_and_disjoint(name):
     for split in ("train", "val", "test"):
         labels = [seed["inputs"]["label"] for seed in seeds if seed["split"] == split]
         assert labels.count("entailment") * 2 == len(labels) > 0
+
+
+# Contexts
+
+
+def contexts_of(*lists):
+    made = [Contexts(contexts=tuple(texts), draw=number, round=0) for number, texts in enumerate(lists)]
+    return dspy.Prediction(rows=[], rejected=[], artifacts=made)
+
+
+VARIED = ["a fish market at dawn", "the last day of a bookshop", "an orbiting hospital", "a medieval tournament"]
+ALIKE = ["a haunted mansion", "an old haunted mansion", "the haunted mansion by night", "a haunted mansion again"]
+
+
+OTHERS = ["a chess club", "two rival bakeries", "a tram depot", "an orchestra on tour"]
+
+
+def one_hot(texts):
+    """Embeddings that are orthogonal for different texts."""
+    known = VARIED + OTHERS
+    return [[float(text == other) for other in known] for text in texts]
+
+
+@pytest.mark.parametrize("metric", [varied_contexts, context_spread(one_hot)])
+def test_different_contexts_score_high_and_their_repetition_low(metric):
+    assert 0.8 < metric(None, contexts_of(VARIED)).score < 1
+    assert metric(None, contexts_of(VARIED, VARIED)).score < 0.6 < metric(None, contexts_of(VARIED, OTHERS)).score
+    assert metric(None, contexts_of()).score == 0
+
+
+def test_contexts_that_are_alike_are_quoted():
+    verdict = varied_contexts(None, contexts_of(ALIKE))
+    assert verdict.score < 0.5 and "an old haunted mansion" in verdict.feedback
+
+
+def test_contexts_are_tuned_apart_from_rows():
+    assert set(TarGEN(tune_contexts=True).target_predictors()) == {"contexts"}
+    assert set(TarGEN().target_predictors()) == {"write", "correct"}

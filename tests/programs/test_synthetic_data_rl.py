@@ -782,7 +782,7 @@ def test_six_tasks_of_all_kinds_are_shipped():
     [
         ("nam: t", "unknown key 'nam'. Did you mean 'name'"),
         ("- 1", "a task file is a mapping"),
-        ("name: t\nname: u", "line 2: not YAML: the key 'name' is there twice"),
+        ("name: t\nname: u", "line 2: the key 'name' is there twice"),
         ("name: [", "not YAML"),
         ("name: t\ndescription: d\nanswer_format: f\nanswer: {kind: label}", "line 4: answer: `labels` are for"),
         ("name: t\ndescription: d\nanswer_format: f\nanswer: {kind: label, labels: [yes, no]}", "put it in quotes"),

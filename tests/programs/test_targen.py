@@ -508,7 +508,7 @@ def test_agreement_with_the_solver_can_be_required(tmp_path):
     lm = scripted(**replies)
     assert one_row(generator, lm, **ROW).rows[0].solver_label == "entailment"
     assert one_row(generator, lm, **ROW).rejected[0].reason == "unparsable"
-    with pytest.raises(ConfigError, match="needs a solver"):
+    with pytest.raises(ConfigError, match="need a solver"):
         TarGEN(require_agreement=True)
 
 
@@ -540,7 +540,7 @@ def test_optimizers_see_the_writer_and_the_corrector_only():
     generator = TarGEN()
     assert list(generator.target_predictors()) == ["write", "correct"]
     assert "solve" not in {name for name, _ in generator.named_predictors()}
-    assert list(generator.all_predictors()) == ["contexts", "instances", "write", "correct", "solve"]
+    assert set(generator.all_predictors()) == {"contexts", "instances", "write", "correct", "solve"}
     assert [generator.role_of(name) for name in ("write", "solve")] == ["generator", "solver"]
 
 
@@ -619,14 +619,14 @@ def write_task(folder, text):
     return path
 
 
-def test_eight_tasks_are_shipped():
-    assert list_tasks() == ["axg", "boolq", "cb", "copa", "record", "rte", "wic", "wsc"]
+def test_eight_tasks_of_superglue_and_a_structured_one_are_shipped():
+    assert list_tasks() == ["announcement", "axg", "boolq", "cb", "copa", "record", "rte", "wic", "wsc"]
 
 
 @pytest.mark.parametrize("name", list_tasks())
 def test_a_shipped_task_is_complete(name):
     task, generator = load_task(name), TarGEN(name, illustrations=("instances", "write", "correct"))
-    assert task.name == name and len(task.labels) >= 2
+    assert task.name == name and len(task.labels) >= (1 if task.answers else 2)
     for label in task.labels:
         assert label.illustrations
         for illustration in label.illustrations:

@@ -48,13 +48,14 @@ class Texts(tuple[str, ...]):
 
 @dataclass(frozen=True)
 class FunctionFilter(Filter):
-    """A plain function as a filter, named after the function."""
+    """A plain function as a filter, named after the function; an object that can be called by its `name`, if any."""
 
     function: RowCheck
 
     @property
     def name(self) -> str:
-        return getattr(self.function, "__name__", type(self.function).__name__)
+        named = getattr(self.function, "__name__", None) or getattr(self.function, "name", None)
+        return named if isinstance(named, str) else type(self.function).__name__
 
     def check(self, row: Any) -> str | None:
         return self.function(row)
