@@ -100,7 +100,7 @@ class Condor(Generator[CondorRow]):
             "judge": True,
             "points": 3,
             "near_duplicates": 0.8,
-            "temperature": 1.0,
+            "temperature": 0.7,
             "answer_temperature": 0.7,
             "refine_temperature": 0.5,
             "judge_temperature": 0.0,
@@ -119,6 +119,7 @@ class Condor(Generator[CondorRow]):
             "judge": False,
             "points": 10,
             "near_duplicates": None,
+            "temperature": 1.0,
         },
     }
 
@@ -143,7 +144,7 @@ class Condor(Generator[CondorRow]):
         judge: bool = True,
         points: int = 3,
         near_duplicates: float | None = 0.8,
-        temperature: float = 1.0,
+        temperature: float = 0.7,
         answer_temperature: float = 0.7,
         refine_temperature: float = 0.5,
         judge_temperature: float = 0.0,

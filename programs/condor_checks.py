@@ -35,7 +35,7 @@ _GENERIC = re.compile(
 )
 _MARKER = re.compile(
     r"^\s*(?:[\[<({#*]+\s*)?(?:the\s+)?(?:easy|medium|hard)(?:[ _-]?(?:level|question|one))?(?:\s+(?:start|begin))?"
-    r"(?:\s*[\])>}*]+\s*:?|\s*:)\s*",
+    r"(?:\s*[\])>}*]+\s*:?|\s*:)\s*(?:\*+\s*)?",
     re.I,
 )
 _MARKED = re.compile(

@@ -11,7 +11,7 @@ from synthwright.signatures.rows import Rejected
 if TYPE_CHECKING:
     from synthwright.programs.condor import Condor
 
-__all__ = ["length_ratio", "refine"]
+__all__ = ["length_ratio", "refine", "verdict"]
 
 
 async def refine(program: "Condor", question: str, draft: str) -> tuple[dict[str, Any], list[Rejected]]:
@@ -43,7 +43,7 @@ async def refine(program: "Condor", question: str, draft: str) -> tuple[dict[str
         return {**kept, "flag": reason}, [*rejected, dropped]
     kept |= {"refined": refined, "length_ratio": length_ratio(refined, draft)}
     if program.judge:
-        kept["judged"] = await _verdict(program, question, draft, refined)
+        kept["judged"] = await verdict(program, question, draft, refined)
     if kept.get("judged") == "draft":
         return {**kept, "flag": "draft_preferred"}, rejected
     return {**kept, "response": refined, "kept": "refined"}, rejected
@@ -97,7 +97,7 @@ def _fault(program: "Condor", question: str, draft: str, refined: str) -> str | 
     return None
 
 
-async def _verdict(
+async def verdict(
     program: "Condor", question: str, draft: str, refined: str
 ) -> Literal["draft", "refined", "tie"] | None:
     """The better answer if both orders agree on it, a tie if they do not, None if a reply could not be read."""

@@ -47,7 +47,7 @@ class Topic(BaseModel):
         date: When, for people.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     topic: str = Field(min_length=1, max_length=LONGEST_TOPIC)
     path: tuple[str, ...] = ()
@@ -83,7 +83,8 @@ def load_topics(path: str | Path) -> tuple[Topic, ...]:
     file = Path(path)
     try:
         text = file.read_text(encoding="utf-8")
-        entries = yaml.safe_load(text) if file.suffix in (".yaml", ".yml", ".json") else text.splitlines()
+        structured = file.suffix in (".yaml", ".yml", ".json")
+        entries = yaml.load(text, yaml.BaseLoader) if structured else text.splitlines()  # all values are text
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"Cannot read the topics {str(path)!r}: {error}.") from error
     if not isinstance(entries, list):

@@ -217,7 +217,7 @@ class CondorRow(InstructionRow):
     def void(self) -> "CondorRow":
         """The row as Condor Void has it: the draft is the response, and there is no critique."""
         bare: dict[str, Any] = {
-            name: self.model_fields[name].default
+            name: type(self).model_fields[name].default
             for name in ("critique", "refined", "kept", "flag", "judged", "length_ratio")
         }
         return self.model_copy(update={**bare, "response": self.draft})
