@@ -26,7 +26,7 @@ def measure(kind: str, leaves: int) -> dict[str, float]:
     from synthwright.pool import Pool
     from synthwright.programs.condor import Condor
     from synthwright.programs.condor_tree import Tree
-    from synthwright.signatures.condor import TreeStep
+    from synthwright.signatures.condor import CondorRow, TreeStep
 
     roots = [f"Area {n}" for n in range(100)]
     steps = []
@@ -45,7 +45,7 @@ def measure(kind: str, leaves: int) -> dict[str, float]:
         started = time.process_time()
         generator = Condor(tree=path, depth=2)
         read = time.process_time() - started
-    pool = Pool(artifacts=steps, round=len({step.round for step in steps}))
+    pool: Pool[CondorRow] = Pool(artifacts=steps, round=len({step.round for step in steps}))
     started = time.process_time()
     plan = generator.plan(pool)
     first = next(iter(plan))

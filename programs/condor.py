@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, get_args
 
 import dspy
 
-from synthwright.errors import ConfigError, ParseError, did_you_mean
+from synthwright.errors import ConfigError, ParseError, TruncatedResponseError, did_you_mean
 from synthwright.filters import ExactDuplicate, MinHashNovelty
 from synthwright.pool import Pool, Seed
 from synthwright.programs import evol_instruct_checks as evolution
@@ -15,6 +15,7 @@ from synthwright.programs.base import Frozen, Generator, unparsable
 from synthwright.programs.condor_checks import (
     CHECKS,
     REFINED_CHECKS,
+    complete_levels,
     foreign,
     refuses,
     tidy_question,
@@ -259,13 +260,16 @@ class Condor(Generator[CondorRow]):
         about: dict[str, Any] = {"tag_path": list(path), "task": task}
         try:
             reply = await self.ask.acall(theme=ARROW.join(path), task=kind.description, examples=shown)
+            written: dict[str, str] = reply.questions.model_dump()
         except ParseError as error:
-            return [], [unparsable("ask", error, **about)]
+            written = complete_levels(error.text) if isinstance(error, TruncatedResponseError) else {}
+            if not written:
+                return [], [unparsable("ask", error, **about)]
         asked: list[dict[str, Any]] = []
         rejected: list[Rejected] = []
         seen: set[str] = set()
         for level in LEVELS:
-            question = tidy_question(getattr(reply.questions, level))
+            question = tidy_question(written.get(level, ""))
             same = " ".join(evolution.words_of(question)) or question
             fault = "missing_level" if not question else "repeated_level" if same in seen else None
             fault = fault or self.question_fault(question, task, shown)

@@ -4,6 +4,7 @@ The paper reports no filter. What stands here is ours, against the edge cases of
 LMs. Each check returns None, or what it found as words for a person.
 """
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -13,7 +14,17 @@ from synthwright.filters import Refusal, SelfContainment
 from synthwright.programs import evol_instruct_checks as evolution
 from synthwright.programs.condor_tree import folded
 
-__all__ = ["CHECKS", "REFINED_CHECKS", "foreign", "founded", "refuses", "tag_fault", "tidy_question", "tidy_tag"]
+__all__ = [
+    "CHECKS",
+    "REFINED_CHECKS",
+    "complete_levels",
+    "foreign",
+    "founded",
+    "refuses",
+    "tag_fault",
+    "tidy_question",
+    "tidy_tag",
+]
 
 TAG = (6, 60)
 """Most words and characters of a tag; a longer text is prose."""
@@ -43,7 +54,10 @@ _MARKED = re.compile(
     r"\s*(?:start|begin|end)?\s*[\])>}]|\[\[ ## |\b(?:easy|medium|hard) question\s*:",
     re.I,
 )
-_MATERIAL_WORD = re.compile(r"[\"“«„'‘`]\s*([^\"”»“`]{8,})[\"”»“'’`]|:\s+(\S.*)|\n\s*(\S.*)", re.S)
+_LEVEL = re.compile(
+    r'"(easy|medium|hard)"\s*:\s*("(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u(?!d[89a-f])[0-9a-f]{4}))*")', re.I
+)
+_MATERIAL_WORD = re.compile(r"[\"“«„‘`]\s*([^\"”»“`]{8,})[\"”»“’`]|:\s+(\S.*)|\n\s*(\S.*)", re.S)
 _ROLE = re.compile(
     r"\b(?:you(?: are|'re| were) (?:a|an|the|my|our|in|on|one)\b|act as|play(?:ing)? (?:a|an|the|my)|"
     r"be (?:a|an|the|my)\b|pretend|imagine|role|in the (?:voice|person) of|as if you were|speak as|answer as|"
@@ -109,6 +123,11 @@ def tag_fault(tag: str, path: Sequence[str], *, strict: bool) -> str | None:
 def tidy_question(text: str) -> str:
     """A question without a marker of its difficulty before it."""
     return _MARKER.sub("", text.strip()).strip()
+
+
+def complete_levels(reply: str) -> dict[str, str]:
+    """The questions that are whole in a reply that was cut at its token limit, by difficulty."""
+    return {level: json.loads(text) for level, text in _LEVEL.findall(reply)}
 
 
 def refuses(text: str) -> str | None:

@@ -21,7 +21,7 @@ from synthwright.signatures.condor import LEVELS, CondorRow
 
 __all__ = ["HELD_OUT", "METRIC", "TASK_FORMS", "checkable", "demand", "sound_steps", "unmet"]
 
-BAND = (7, 80, 200)
+BAND = (6, 80, 200)
 """Words of a question: fewest, most, and where nothing is left of the score."""
 
 SEPARATION, DIVERSITY = 0.3, 0.3
@@ -46,22 +46,24 @@ _DEMAND = re.compile(
     r"while|under|within|assume|given|first|then|finally|weigh|prove|convince|\d+)\b",
     re.I,
 )
+_ENDING = re.compile(r"(?:ies|ys?|s)$")
 _VAGUE = re.compile(r"\b(?:improve|better|more detail|clearer|good|expand|elaborate)\b", re.I)
 
 TASK_FORMS: Mapping[str, re.Pattern[str]] = {
     "role_play": re.compile(
         r"\b(?:you are|act|play|pretend|imagine|be (?:a|an|my|the)|as (?:a|an|my|the)|role)\b", re.I
     ),
-    "daily_chat": re.compile(r"\b(?:i|i'm|my|me|we|our)\b", re.I),
+    "daily_chat": re.compile(r"\b(?:you|your|i|i'm|my|me|we|our)\b", re.I),
     "domain_qa": re.compile(r"\?|\b(?:explain|describe|define|name)\b", re.I),
-    "given_material": re.compile(r"[\"“«:`\n]"),
+    "given_material": re.compile(r"[\"“«:=`\n]"),
     "format_control": re.compile(
         r"\b(?:one|two|three|four|five|six|seven|ten|\d+|exactly|list|lines?|table|words?|sentences?|json|columns?|bullets?"
         r"|alphabetical|letters?|rhym\w+)\b",
         re.I,
     ),
     "view": re.compile(
-        r"\b(?:should|better|best|worth|sides?|think|opinion|prefer|which|fair|right|agree|view|why)\b", re.I
+        r"\b(?:should|rude|convincing|side|better|best|worth|sides?|think|opinion|prefer|which|fair|right|agree|view|why)\b",
+        re.I,
     ),
     "creation": re.compile(
         r"\b(?:write|invent|compose|create|design|make up|draft|slogan|story|poem|speech|song|plan|letter|name)\b", re.I
@@ -315,7 +317,7 @@ def _attempts(pred: Any) -> list[Attempt]:
 
 
 def _stems(text: str) -> set[str]:
-    return {word[:STEM] for word in content_words(text)}
+    return {_ENDING.sub("", word)[:STEM] for word in content_words(text)}
 
 
 def _runs(text: str) -> frozenset[tuple[str, ...]]:

@@ -3,7 +3,6 @@ import json
 from collections import Counter
 from typing import Any
 
-import dspy
 import pytest
 
 import synthwright as sw
@@ -11,7 +10,7 @@ from synthwright.errors import ConfigError
 from synthwright.pool import Pool
 from synthwright.programs.base import data_path, read_jsonl
 from synthwright.programs.condor import Condor
-from synthwright.programs.condor_checks import CHECKS, REFINED_CHECKS
+from synthwright.programs.condor_checks import CHECKS, REFINED_CHECKS, complete_levels
 from synthwright.programs.condor_plan import Combinations
 from synthwright.programs.condor_stats import length_log, summary
 from synthwright.programs.condor_tasks import TASKS, load_tasks
@@ -91,9 +90,9 @@ def made(calls, predictor):
     return [call for call in calls if call.predictor == predictor]
 
 
-def artifacts(path):
+def artifacts(path) -> list[TreeStep]:
     with Store(path) as store:
-        return list(store.log("artifacts"))
+        return [step for step in store.log("artifacts") if isinstance(step, TreeStep)]
 
 
 def tree_file(tmp_path, text, name="tree.yaml"):
@@ -239,10 +238,7 @@ def test_the_paper_drops_no_tag_but_copies_and_those_of_the_path(tmp_path):
     answers = {"expand": {"sub_topics": ["Other", "other", "Cooking"]}}
     tree = tree_file(tmp_path, "tags: {Cooking: [Bread]}")
     run, _ = run_of(tmp_path, answers, seeds=None, tree=tree, until="tree", check_tags=False)
-    assert lost(run) == [("expand", "repeated"), ("expand", "names_path")] or Counter(lost(run)) == {
-        ("expand", "repeated"): 1,
-        ("expand", "names_path"): 1,
-    }
+    assert sorted(lost(run)) == [("expand", "names_path"), ("expand", "repeated")]
 
 
 @pytest.mark.parametrize("reply", ["I would say bread and soup.", {"sub_topics": []}, {"sub_topics": ["Bread"]}])
@@ -268,11 +264,12 @@ def test_a_tag_marked_as_done_is_not_expanded(tmp_path):
 
 def test_as_many_tags_are_expanded_as_the_rows_call_for_and_all_by_the_paper(tmp_path):
     tree = tree_file(tmp_path, "tags: {A: [" + ", ".join(f"b{n}" for n in range(30)) + "]}")
-    pool = Pool(target=18)
-    assert len(list(Condor(tree=tree).plan(pool))) == 6
-    assert len(list(Condor(tree=tree).plan(Pool(target=3)))) == 4
-    assert len(list(Condor(tree=tree).plan(Pool()))) == 30
-    assert len(list(Condor(tree=tree, expand_all=True).plan(pool))) == 30
+
+    def asked(target, **arguments):
+        pool: Pool[CondorRow] = Pool(target=target)
+        return len(list(Condor(tree=tree, **arguments).plan(pool)))
+
+    assert (asked(18), asked(3), asked(None), asked(18, expand_all=True)) == (6, 4, 30, 30)
 
 
 def test_a_stored_tree_can_be_edited_by_hand_and_resumed(tmp_path):
@@ -407,12 +404,8 @@ def test_a_tree_that_is_exhausted_meets_all_tasks_then_grows_deeper_then_is_draw
         branches=2,
     )
     order = [call.predictor if call.predictor == "expand" else call["theme"] for call in calls]
-    assert order == [
-        *["Cooking > Bread > Rye"] * 2,
-        "expand",
-        *sorted(order[3:7]),
-        *order[7:],
-    ] or Counter(order[3:7]) == {"Cooking > Bread > Rye > Rye 0": 2, "Cooking > Bread > Rye > Rye 1": 2}
+    assert order[:3] == ["Cooking > Bread > Rye", "Cooking > Bread > Rye", "expand"]
+    assert Counter(order[3:7]) == {"Cooking > Bread > Rye > Rye 0": 2, "Cooking > Bread > Rye > Rye 1": 2}
     assert len(run) == 8 and len(order) == 9
     assert {row.tag_path[-1] for row in run.rows[6:]} <= {"Rye 0", "Rye 1"}
 
@@ -563,6 +556,13 @@ def test_an_unreadable_or_truncated_reply_to_the_question_call_is_a_reject(tmp_p
     assert lost(run) == [("ask", "unparsable")]
     run, _ = run_of(tmp_path / "b", {"ask": Reply("{", finish_reason="length")})
     assert lost(run) == [("ask", "truncated")]
+
+
+def test_questions_that_are_whole_in_a_cut_reply_are_kept(tmp_path):
+    cut = json.dumps({"questions": {"easy": EASY + ' "Sour"\n', "medium": MEDIUM, "hard": HARD}})[:-30]
+    run, _ = run_of(tmp_path, {"ask": Reply(cut, finish_reason="length")}, until="questions")
+    assert [row.instruction for row in run] == [EASY + ' "Sour"', MEDIUM] and lost(run) == [("ask", "missing_level")]
+    assert complete_levels('{"easy": "half of a character: \\ud83d", "hard": "no en') == {}
 
 
 def test_copies_across_combinations_are_dropped_and_kept_by_the_paper(tmp_path):
@@ -721,7 +721,8 @@ def test_a_draft_that_wins_is_the_answer_and_the_refined_one_stays_in_the_row(tm
 def test_a_third_lm_can_judge(tmp_path):
     lms = {"generator": ScriptedLM(script()), "judge": ScriptedLM({"prefer": prefers("stays dense")}, model="third")}
     run = sw.generate(Condor(), seeds=[SEED], out=tmp_path, lms=lms)
-    assert len(lms["judge"].calls) == 6 and run.rows[0].provenance.lms["judge"] == "third"
+    provenance = run.rows[0].provenance
+    assert len(lms["judge"].calls) == 6 and provenance and provenance.lms["judge"] == "third"
 
 
 # Seeds of the user
@@ -899,7 +900,7 @@ def test_practical_holds_the_defaults_and_faithful_what_the_paper_does():
     paper = Condor.preset("faithful")
     assert (paper.roots, paper.expand_all, paper.examples) == (45, True, 5)
     assert (paper.checks, paper.refined_checks, paper.judge, paper.filters) == ((), (), False, ())
-    assert "prefer" not in paper.all_predictors() and paper.ask.config == {"temperature": 1.0}
+    assert "prefer" not in paper.all_predictors() and paper.all_predictors()["ask"].config == {"temperature": 1.0}
 
 
 def test_four_predictors_are_tuned_and_the_judge_is_frozen():
@@ -944,6 +945,6 @@ def test_the_embedded_lm_asks_answers_criticises_and_refines(embedded, tmp_path)
     generator = Condor(checks=(), check_answers=False, check_critiques=False, refined_checks=(), near_duplicates=None)
     seeds = [{"instruction": "How do I keep bread fresh?", "response": "Put it away."}, {**SEED, "until": "questions"}]
     run = sw.generate(generator, seeds=seeds, out=tmp_path, lms=embedded)
-    assert len(run) >= 1 and all(row.instruction for row in run)
-    with dspy.context(lm=None):
-        assert run.total_usage.calls >= 3
+    assert len(run) >= 1 and run.rows[0].draft == "Put it away."
+    assert run.rows[0].critique is None or run.rows[0].flag or run.rows[0].refined
+    assert run.total_usage.calls >= 2
