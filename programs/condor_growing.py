@@ -74,7 +74,7 @@ async def _listed(program: "Condor", kind: Grow, path: tuple[str, ...], known: l
 
 async def _placed(program: "Condor", path: tuple[str, ...], areas: list[str], topic: str, round: int) -> Grown:
     """A topic goes down to one of the areas, settles where it is, or is dropped if it fits under no root."""
-    area = tidy_tag((await program.place.acall(topic=topic, areas=areas)).area)
+    area = tidy_tag((await program.place.acall(topic=topic, areas=areas)).area) if areas else ""
     chosen = next((name for name in areas if folded(tidy_tag(name)) == folded(area)), None)
     below = (*path, chosen) if chosen else path
     settled = chosen is None or len(below) >= program.depth - 1

@@ -118,9 +118,9 @@ def given_seeds(program: "Condor", pool: Pool[CondorRow]) -> Iterator[Seed]:
             )
     if pool.round and pool.target is None:
         return "each seed was asked once"
-    if pool.round and not len(tree) and not any(seed.get("path") for seed in written):
-        return "each seed was refined once"
-    again = [seed for seed in written if "path" in seed]
+    if pool.round and not len(tree) and not any("task" in seed for seed in written):
+        return "each seed was asked once"
+    again = [seed for seed in written if "task" in seed]
     yield from written if pool.round == 0 else ({**seed, "draw": pool.round} for seed in again)
     if len(tree):
         yield from _questions(program, tree, tree.leaves(1), pool.round)
@@ -136,7 +136,7 @@ def _roots(program: "Condor", tree: Tree, steps: Sequence[TreeStep], number: int
 
 def _expand(program: "Condor", tree: Tree, level: int, pool: Pool[CondorRow]) -> list[Seed]:
     numbers: Iterable[int] = tree.unexpanded(level)
-    if not program.expand_all and pool.target is not None:
+    if not program.expand_all and pool.target is not None and program.until != "tree":
         most = max(LEAST_EXPANDED, -(-pool.target // len(LEVELS)))
         if len(numbers := list(numbers)) > most:
             drawn = random.Random(f"{program.seed}:expand:{level}").sample(range(len(numbers)), most)

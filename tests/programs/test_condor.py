@@ -270,6 +270,7 @@ def test_as_many_tags_are_expanded_as_the_rows_call_for_and_all_by_the_paper(tmp
         return len(list(Condor(tree=tree, **arguments).plan(pool)))
 
     assert (asked(18), asked(3), asked(None), asked(18, expand_all=True)) == (6, 4, 30, 30)
+    assert asked(3, until="tree") == 30
 
 
 def test_a_stored_tree_can_be_edited_by_hand_and_resumed(tmp_path):
@@ -329,6 +330,13 @@ def test_a_topic_that_fits_no_branch_settles_where_it_is_and_an_unreadable_reply
     run_of(tmp_path / "run", answers, seeds=None, tree=tree, until="tree", trends=trends)
     grown = Condor(tree=tree).tree.grown(artifacts(tmp_path / "run"))
     assert grown.below(("Cooking",)) == ["Bread", "Soup", "Plums", "Figs"]
+
+
+def test_a_topic_stays_under_a_root_without_branches(tmp_path):
+    trends = tree_file(tmp_path, "Plums\n", "trends.txt")
+    tree = tree_file(tmp_path, "tags: {Cooking: []}")
+    run, calls = run_of(tmp_path / "run", {"ask": questions}, seeds=None, tree=tree, tasks=["view"], trends=trends)
+    assert len(made(calls, "place")) == 1 and run.rows[0].tag_path == ("Cooking", "Plums")
 
 
 def test_a_topic_with_a_path_needs_no_call(tmp_path):
@@ -749,7 +757,7 @@ def test_rows_of_another_run_are_refined_and_their_ids_are_kept(tmp_path):
 def test_an_instruction_without_a_response_is_answered_first(tmp_path):
     run, calls = run_of(tmp_path, seeds=[{"instruction": EASY}], n=5)
     assert [call.predictor for call in calls][:2] == ["answer", "critique"]
-    assert run.stopped == "each seed was refined once" and len(run) == 1
+    assert run.stopped == "each seed was asked once" and len(run) == 1
 
 
 @pytest.mark.parametrize(
