@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, get_args
 
 import dspy
 
-from synthwright.errors import ConfigError, ParseError, TruncatedResponseError, did_you_mean
+from synthwright.errors import ConfigError, ParseError, did_you_mean
 from synthwright.filters import ExactDuplicate, MinHashNovelty
 from synthwright.pool import Pool, Seed
 from synthwright.programs import evol_instruct_checks as evolution
@@ -15,10 +15,10 @@ from synthwright.programs.base import Frozen, Generator, unparsable
 from synthwright.programs.condor_checks import (
     CHECKS,
     REFINED_CHECKS,
-    complete_levels,
     foreign,
     refuses,
     tidy_question,
+    whole_questions,
 )
 from synthwright.programs.condor_growing import Grow, grow_tree
 from synthwright.programs.condor_plan import given_seeds, planned
@@ -260,10 +260,9 @@ class Condor(Generator[CondorRow]):
         about: dict[str, Any] = {"tag_path": list(path), "task": task}
         try:
             reply = await self.ask.acall(theme=ARROW.join(path), task=kind.description, examples=shown)
-            written: dict[str, str] = reply.questions.model_dump()
+            written: dict[str, str] = {level: reply[f"{level}_question"] for level in LEVELS}
         except ParseError as error:
-            written = complete_levels(error.text) if isinstance(error, TruncatedResponseError) else {}
-            if not written:
+            if not (written := whole_questions(error)):
                 return [], [unparsable("ask", error, **about)]
         asked: list[dict[str, Any]] = []
         rejected: list[Rejected] = []

@@ -10,20 +10,24 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from types import SimpleNamespace
 
+from dspy.utils.exceptions import AdapterParseError
+
+from synthwright.errors import TruncatedResponseError
 from synthwright.filters import Refusal, SelfContainment
 from synthwright.programs import evol_instruct_checks as evolution
 from synthwright.programs.condor_tree import folded
+from synthwright.signatures.condor import LEVELS
 
 __all__ = [
     "CHECKS",
     "REFINED_CHECKS",
-    "complete_levels",
     "foreign",
     "founded",
     "refuses",
     "tag_fault",
     "tidy_question",
     "tidy_tag",
+    "whole_questions",
 ]
 
 TAG = (6, 60)
@@ -55,7 +59,7 @@ _MARKED = re.compile(
     re.I,
 )
 _LEVEL = re.compile(
-    r'"(easy|medium|hard)"\s*:\s*("(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u(?!d[89a-f])[0-9a-f]{4}))*")', re.I
+    r'"(easy|medium|hard)_question"\s*:\s*("(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u(?!d[89a-f])[0-9a-f]{4}))*")', re.I
 )
 _MATERIAL_WORD = re.compile(r"[\"“«„‘`]\s*([^\"”»“`]{8,})[\"”»“’`]|:\s+(\S.*)|\n\s*(\S.*)", re.S)
 _ROLE = re.compile(
@@ -125,9 +129,18 @@ def tidy_question(text: str) -> str:
     return _MARKER.sub("", text.strip()).strip()
 
 
-def complete_levels(reply: str) -> dict[str, str]:
-    """The questions that are whole in a reply that was cut at its token limit, by difficulty."""
-    return {level: json.loads(text) for level, text in _LEVEL.findall(reply)}
+def whole_questions(error: Exception) -> dict[str, str]:
+    """The questions that can be read in a reply that was cut, or lacks a level; by difficulty.
+
+    Args:
+        error: One of `synthwright.errors.ParseError`.
+    """
+    if isinstance(error, TruncatedResponseError):
+        return {level: json.loads(text) for level, text in _LEVEL.findall(error.text)}
+    read = error.parsed_result if isinstance(error, AdapterParseError) else None
+    found = read if isinstance(read, dict) else {}
+    texts = {level: found.get(f"{level}_question") for level in LEVELS}
+    return {level: text for level, text in texts.items() if isinstance(text, str) and text.strip()}
 
 
 def refuses(text: str) -> str | None:

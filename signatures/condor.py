@@ -24,7 +24,6 @@ __all__ = [
     "ListRootTags",
     "PlaceTopic",
     "PreferAnswer",
-    "Questions",
     "RefineAnswer",
     "TreeStep",
     "WriteQuestions",
@@ -34,16 +33,6 @@ Difficulty = Literal["easy", "medium", "hard"]
 
 LEVELS: tuple[Difficulty, ...] = ("easy", "medium", "hard")
 """The difficulties of one call, easiest first."""
-
-
-class Questions(BaseModel):
-    """Three questions of one call; one that a reply lacks is empty."""
-
-    model_config = ConfigDict(frozen=True)
-
-    easy: str = ""
-    medium: str = ""
-    hard: str = ""
 
 
 class ListRootTags(dspy.Signature):
@@ -90,7 +79,9 @@ class WriteQuestions(dspy.Signature):
     theme: str = dspy.InputField()
     task: str = dspy.InputField()
     examples: list[str] = dspy.InputField()
-    questions: Questions = dspy.OutputField()
+    easy_question: str = dspy.OutputField()
+    medium_question: str = dspy.OutputField()
+    hard_question: str = dspy.OutputField()
 
 
 class AnswerQuestion(dspy.Signature):

@@ -343,7 +343,7 @@ def _example_words(task: str) -> frozenset[str]:
 @cache
 def _demonstrations() -> tuple[str, ...]:
     shipped = json.loads(data_path("demonstrations/condor.json").read_text(encoding="utf-8"))
-    return tuple(question for demo in shipped["ask"] for question in demo["questions"].values())
+    return tuple(question for demo in shipped["ask"] for question in (demo[f"{level}_question"] for level in LEVELS))
 
 
 @cache

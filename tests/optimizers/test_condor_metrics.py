@@ -266,14 +266,16 @@ def writing(call):
     """An LM that writes requests once it has seen a demonstration, and else now and then."""
     name = call["theme"].split(" > ")[-1]
     if len(call.messages) == 2 and call.seed % 3:
-        return {"questions": {"easy": f"{name} is a thing of the world.", "medium": "It is.", "hard": "It was."}}
+        return {
+            "easy_question": f"{name} is a thing of the world.",
+            "medium_question": "It is.",
+            "hard_question": "It was.",
+        }
     n = call.seed % 97
     return {
-        "questions": {
-            "easy": f"What does a person of {n} know about {name}?",
-            "medium": f"Why would a baker of {n} years explain {name} to a tired sailor, and how?",
-            "hard": f"Compare {name} in {n} towns without naming one, then explain which you would visit and why.",
-        }
+        "easy_question": f"What does a person of {n} know about {name}?",
+        "medium_question": f"Why would a baker of {n} years explain {name} to a tired sailor, and how?",
+        "hard_question": f"Compare {name} in {n} towns without naming one, then explain which you would visit and why.",
     }
 
 

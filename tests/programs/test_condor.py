@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 import synthwright as sw
-from synthwright.errors import ConfigError
+from synthwright.errors import ConfigError, TruncatedResponseError
 from synthwright.pool import Pool
 from synthwright.programs.base import data_path, read_jsonl
 from synthwright.programs.condor import Condor
-from synthwright.programs.condor_checks import CHECKS, REFINED_CHECKS, complete_levels
+from synthwright.programs.condor_checks import CHECKS, REFINED_CHECKS, whole_questions
 from synthwright.programs.condor_plan import Combinations
 from synthwright.programs.condor_stats import length_log, summary
 from synthwright.programs.condor_tasks import TASKS, load_tasks
@@ -18,7 +18,7 @@ from synthwright.programs.condor_tree import Tree, load_tree
 from synthwright.programs.prompts import signature_of
 from synthwright.runs.demonstrations import shipped
 from synthwright.runs.store import Store
-from synthwright.signatures.condor import CondorRow, Critique, TreeStep
+from synthwright.signatures.condor import LEVELS, CondorRow, Critique, TreeStep
 from synthwright.signatures.rows import InstructionRow
 from synthwright.testing import Reply, ScriptedLM
 
@@ -37,15 +37,18 @@ CRITIQUE = {
 }
 
 
+def levels(reply):
+    """A reply of the question call."""
+    return {f"{level}_question": text for level, text in reply.items()}
+
+
 def questions(call):
     """Three questions that no other theme or task has."""
     name = f"{call['theme'].split(' > ')[-1]} {call['task'].split()[0]} {sum(map(ord, call['theme']))}"
     return {
-        "questions": {
-            "easy": f"What is known of {name} in a small town, and who told you so?",
-            "medium": f"Why did bakers trust {name} more than their own noses, and was it wise?",
-            "hard": f"You have two hours and no money: how would {name} help you to win over five doubters?",
-        }
+        "easy_question": f"What is known of {name} in a small town, and who told you so?",
+        "medium_question": f"Why did bakers trust {name} more than their own noses, and was it wise?",
+        "hard_question": f"You have two hours and no money: how would {name} help you to win over five doubters?",
     }
 
 
@@ -64,7 +67,7 @@ def script(**answers):
         "list_roots": {"more_areas": ["Gardens", "Music"]},
         "expand": lambda call: {"sub_topics": [f"{call['topic_path'].split()[-1]} {n}" for n in range(2)]},
         "place": lambda call: {"area": json.loads(call["areas"])[0]},
-        "ask": {"questions": {"easy": EASY, "medium": MEDIUM, "hard": HARD}},
+        "ask": levels({"easy": EASY, "medium": MEDIUM, "hard": HARD}),
         "answer": {"answer": DRAFT},
         "critique": CRITIQUE,
         "refine": {"improved_answer": REFINED},
@@ -398,7 +401,7 @@ def test_one_pass_without_a_target(tmp_path):
 
 
 def test_a_tree_that_is_exhausted_meets_all_tasks_then_grows_deeper_then_is_drawn_again(tmp_path):
-    answers = {"ask": lambda call: {"questions": {"easy": f"What is {call.seed} worth to you in {call['theme']}?"}}}
+    answers = {"ask": lambda call: levels({"easy": f"What is {call.seed} worth to you in {call['theme']}?"})}
     tree = tree_file(tmp_path, "tags: {Cooking: {Bread: [Rye]}}")
     run, calls = run_of(
         tmp_path,
@@ -488,33 +491,33 @@ def test_a_prompt_for_fewer_than_three_rows_gives_rows_all_the_same(tmp_path):
 def test_a_missing_level_is_a_reject_and_the_others_are_rows(tmp_path, level):
     reply = {"easy": EASY, "medium": MEDIUM, "hard": HARD}
     reply.pop(level)
-    run, _ = run_of(tmp_path, {"ask": {"questions": reply}}, until="questions")
+    run, _ = run_of(tmp_path, {"ask": levels(reply)}, until="questions")
     assert lost(run) == [("ask", "missing_level")]
     assert [row.difficulty for row in run] == [name for name in ("easy", "medium", "hard") if name != level]
 
 
 def test_levels_are_told_by_name_in_whatever_order_they_come(tmp_path):
     reply = {"hard": HARD, "easy": EASY, "medium": MEDIUM}
-    run, _ = run_of(tmp_path, {"ask": {"questions": reply}}, until="questions")
+    run, _ = run_of(tmp_path, {"ask": levels(reply)}, until="questions")
     assert {row.difficulty: row.instruction for row in run} == reply
 
 
 def test_two_identical_levels_are_one_question_of_the_easier_level(tmp_path):
     reply = {"easy": EASY, "medium": f"Medium: {EASY.upper()}", "hard": HARD}
-    run, _ = run_of(tmp_path, {"ask": {"questions": reply}}, until="questions")
+    run, _ = run_of(tmp_path, {"ask": levels(reply)}, until="questions")
     assert lost(run) == [("ask", "repeated_level")] and [row.difficulty for row in run] == ["easy", "hard"]
 
 
 @pytest.mark.parametrize("marker", ["Easy: ", "[Easy] ", "[Easy Question Start]\n", "**Easy question:** ", "(easy) "])
 def test_a_marker_before_a_question_is_taken_off(tmp_path, marker):
     reply = {"easy": marker + EASY, "medium": MEDIUM, "hard": HARD}
-    run, _ = run_of(tmp_path, {"ask": {"questions": reply}}, until="questions")
+    run, _ = run_of(tmp_path, {"ask": levels(reply)}, until="questions")
     assert run.rows[0].instruction == EASY
 
 
 def test_several_lines_code_and_tables_stay_whole(tmp_path):
     text = "What is printed?\n\n```python\nfor n in range(3):\n    print(n)\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |"
-    run, _ = run_of(tmp_path, {"ask": {"questions": {"easy": text, "medium": MEDIUM, "hard": HARD}}}, until="questions")
+    run, _ = run_of(tmp_path, {"ask": levels({"easy": text, "medium": MEDIUM, "hard": HARD})}, until="questions")
     assert run.rows[0].instruction == text
 
 
@@ -567,10 +570,11 @@ def test_an_unreadable_or_truncated_reply_to_the_question_call_is_a_reject(tmp_p
 
 
 def test_questions_that_are_whole_in_a_cut_reply_are_kept(tmp_path):
-    cut = json.dumps({"questions": {"easy": EASY + ' "Sour"\n', "medium": MEDIUM, "hard": HARD}})[:-30]
+    cut = json.dumps(levels({"easy": EASY + ' "Sour"\n', "medium": MEDIUM, "hard": HARD}))[:-30]
     run, _ = run_of(tmp_path, {"ask": Reply(cut, finish_reason="length")}, until="questions")
     assert [row.instruction for row in run] == [EASY + ' "Sour"', MEDIUM] and lost(run) == [("ask", "missing_level")]
-    assert complete_levels('{"easy": "half of a character: \\ud83d", "hard": "no en') == {}
+    half = TruncatedResponseError('{"easy_question": "half of a character: \\ud83d", "hard_question": "no en')
+    assert whole_questions(half) == {}
 
 
 def test_copies_across_combinations_are_dropped_and_kept_by_the_paper(tmp_path):
@@ -888,7 +892,7 @@ def test_shipped_demonstrations_fit_their_signatures_and_pass_the_checks():
         assert len(examples) >= 3 and all(set(example) == fields for example in examples)
     names = {task.description: task.name for task in generator.task_list}
     for demo in demos["ask"]:
-        for question in demo["questions"].values():
+        for question in (demo[f"{level}_question"] for level in LEVELS):
             assert generator.question_fault(question, names[demo["task"]], demo["examples"]) is None
     for demo in demos["refine"]:
         texts = (demo["question"], demo["answer"], demo["improved_answer"])
