@@ -97,6 +97,7 @@ def given_seeds(program: "Condor", pool: Pool[CondorRow]) -> Iterator[Seed]:
     """
     tree = Tree(program.tree.language)
     written: list[Seed] = []
+    given: dict[int, None] = {}  # numbers of tags that are asked with each task
     for index, seed in enumerate(pool.seeds or ()):
         if is_row(seed) or "instruction" in seed:
             row = seed_of_row(seed, index)
@@ -108,7 +109,7 @@ def given_seeds(program: "Condor", pool: Pool[CondorRow]) -> Iterator[Seed]:
             if seed.get("task"):
                 written.append({**seed, "path": list(path)})
             else:
-                tree.add_path(path)
+                given[tree.add_path(path)] = None
         elif seed.get("grow") == "expand":
             written.append(seed)
         else:
@@ -118,12 +119,11 @@ def given_seeds(program: "Condor", pool: Pool[CondorRow]) -> Iterator[Seed]:
             )
     if pool.round and pool.target is None:
         return "each seed was asked once"
-    if pool.round and not len(tree) and not any("task" in seed for seed in written):
-        return "each seed was asked once"
     again = [seed for seed in written if "task" in seed]
+    if pool.round and not given and not again:
+        return "each seed was asked once"
     yield from written if pool.round == 0 else ({**seed, "draw": pool.round} for seed in again)
-    if len(tree):
-        yield from _questions(program, tree, tree.leaves(1), pool.round)
+    yield from _questions(program, tree, list(given), pool.round)
 
 
 def _roots(program: "Condor", tree: Tree, steps: Sequence[TreeStep], number: int) -> list[Seed]:

@@ -749,6 +749,14 @@ def test_tag_paths_replace_the_tree(tmp_path):
     }
 
 
+def test_a_path_above_another_one_is_asked_too(tmp_path):
+    seeds = [{"path": ["Cooking"]}, {"path": ["Cooking", "Bread"]}, {"path": "cooking"}]
+    run, calls = run_of(tmp_path, {"ask": questions}, seeds=seeds, until="questions", tasks=["view", "creation"])
+    assert Counter(call["theme"] for call in made(calls, "ask")) == {"Cooking": 2, "Cooking > Bread": 2}
+    again, _ = run_of(tmp_path / "n", {"ask": questions}, seeds=seeds, until="questions", tasks=["view"], n=9)
+    assert len(again) == 9 and len(run) == 12
+
+
 def test_rows_of_another_run_are_refined_and_their_ids_are_kept(tmp_path):
     seed = InstructionRow(instruction=EASY, response="Because of the oven, and it stays dark and dense then.")
     run, calls = run_of(tmp_path, seeds=[seed.record()])
@@ -954,7 +962,7 @@ def test_every_check_is_named_for_what_it_finds():
 
 @pytest.mark.embedded
 def test_the_embedded_lm_asks_answers_criticises_and_refines(embedded, tmp_path):
-    generator = Condor(checks=(), check_answers=False, check_critiques=False, refined_checks=(), near_duplicates=None)
+    generator = Condor(checks=(), check_answers=False, refined_checks=(), judge=False, near_duplicates=None)
     seeds = [{"instruction": "How do I keep bread fresh?", "response": "Put it away."}, {**SEED, "until": "questions"}]
     run = sw.generate(generator, seeds=seeds, out=tmp_path, lms=embedded)
     assert len(run) >= 1 and run.rows[0].draft == "Put it away."
