@@ -296,3 +296,18 @@ def test_a_search_lifts_the_metric_of_the_question_call():
     )
     assert tuned.metric.low > 0.1
     assert tuned.generator.all_predictors()["ask"].demos and not tuned.generator.all_predictors()["refine"].demos
+
+
+def test_the_shipped_seeds_tune_every_part_with_calls_of_that_part_alone():
+    lm = ScriptedLM(
+        {
+            "ask": writing,
+            "expand": {"sub_topics": ["Kites", "Dolls", "Tops", "Balls", "Swings", "Masks"]},
+            "critique": {"strengths": ["Short."], "weaknesses": ["Wrong."], "suggestions": ["Name a badger instead."]},
+            "refine": lambda call: {"improved_answer": f"A badger number {call.seed % 9} would do here, as it seems."},
+            "prefer": {"better": "neither"},
+        }
+    )
+    tuned = optimize(Condor(), lms=lm, budget=200)
+    assert {call.predictor for call in lm.calls} == {"ask", "expand", "critique", "refine", "prefer"}
+    assert 0 < tuned.metric.before < 1 and tuned.held_out is not None
