@@ -42,6 +42,9 @@ MATERIAL = 6
 COPIED = 6
 """Words in a row that a question shares with an example of its prompt: it copies."""
 
+RELATED = 4
+"""Content words of question and draft from which a refined answer should share one; texts without spaces have few."""
+
 _NUMBER = re.compile(r"^\s*(?:[-*•#]+|\(?\d{1,3}[.):])\s*")
 _GENERIC = re.compile(
     r"(?:others?|misc(?:ellaneous)?|general|generally|etc|more|various|everything(?: else)?|topics?|sub-?topics?|"
@@ -154,13 +157,17 @@ def foreign(question: str, answer: str) -> str | None:
 
 
 def founded(points: Sequence[str], question: str, answer: str) -> tuple[list[str], list[str]]:
-    """Points of a critique whose quotations stand in what it is about, and those with others."""
+    """Points of a critique that can be true of an answer, and the others.
+
+    The others quote what stands neither in the question nor in the answer, or are the answer over again.
+    """
     there = _plain(f"{question} {answer}")
     good: list[str] = []
     bad: list[str] = []
     for point in points:
         quotations = [_plain(quotation) for quotation in _QUOTED.findall(point)]
-        (good if all(quotation in there for quotation in quotations) else bad).append(point)
+        sound = all(quotation in there for quotation in quotations) and _plain(point) != _plain(answer)
+        (good if sound else bad).append(point)
     return good, bad
 
 
@@ -278,6 +285,13 @@ def identical(question: str, draft: str, refined: str) -> str | None:
     return "equals the draft" if _plain(draft) == _plain(refined) else None
 
 
+def unrelated(question: str, draft: str, refined: str) -> str | None:
+    """No content word of the question or the draft is left: it answers something else, such as an example."""
+    known = evolution.content_words(f"{question} {draft}")
+    left = known & evolution.content_words(refined)
+    return f"{refined[:60]!r}" if len(known) >= RELATED and not left else None
+
+
 def other_language(question: str, draft: str, refined: str) -> str | None:
     """It is in another language than the draft."""
     return foreign(draft, refined)
@@ -285,7 +299,7 @@ def other_language(question: str, draft: str, refined: str) -> str | None:
 
 REFINED_CHECKS: Mapping[str, Callable[[str, str, str], str | None]] = {
     check.__name__: check
-    for check in (preamble, mentions_critique, declines, identical, other_language, too_brief, cut_off)
+    for check in (preamble, mentions_critique, declines, identical, other_language, unrelated, too_brief, cut_off)
 }
 """Our checks of a refined answer by name, in the order in which they are made."""
 

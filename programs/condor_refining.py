@@ -69,11 +69,11 @@ async def _critique(program: "Condor", question: str, draft: str) -> tuple[Criti
         points = [point.strip() for point in reply[name].root if tidy_tag(point)]
         lists[name] = list(dict.fromkeys(points))[: program.points]
     if program.check_critiques:
-        for name in ("strengths", "weaknesses"):  # a suggestion may quote what should be there
-            lists[name], invented = founded(lists[name], question, draft)
+        for name in lists:
+            quotable = " ".join(lists[name]) if name == "suggestions" else ""  # they may quote what should be there
+            lists[name], invented = founded(lists[name], f"{question} {quotable}", draft)
             rejected += [
-                Rejected(stage="critique", reason="quotes_what_is_not_there", detail=point, content=about)
-                for point in invented
+                Rejected(stage="critique", reason="unfounded", detail=point, content=about) for point in invented
             ]
     return Critique(**{name: tuple(points) for name, points in lists.items()}), rejected
 

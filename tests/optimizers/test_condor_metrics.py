@@ -304,7 +304,7 @@ def test_the_shipped_seeds_tune_every_part_with_calls_of_that_part_alone():
             "ask": writing,
             "expand": {"sub_topics": ["Kites", "Dolls", "Tops", "Balls", "Swings", "Masks"]},
             "critique": {"strengths": ["Short."], "weaknesses": ["Wrong."], "suggestions": ["Name a badger instead."]},
-            "refine": lambda call: {"improved_answer": f"A badger number {call.seed % 9} would do here, as it seems."},
+            "refine": lambda call: {"improved_answer": f"{call['question']} A badger, number {call.seed % 9}."},
             "prefer": {"better": "neither"},
         }
     )

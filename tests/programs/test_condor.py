@@ -628,6 +628,7 @@ def test_strengths_weaknesses_and_suggestions_are_kept_with_the_row(tmp_path):
             {"strengths": [], "weaknesses": ['The claim that "rye is blue" is wrong.'], "suggestions": []},
             "unfounded_critique",
         ),
+        ({"strengths": [DRAFT], "weaknesses": [DRAFT.upper()], "suggestions": [DRAFT]}, "unfounded_critique"),
         ("It is fine.", "no_critique"),
     ],
 )
@@ -645,7 +646,7 @@ def test_a_point_that_quotes_what_is_not_there_is_dropped_and_the_others_go_on(t
     )
     (call, *_) = made(calls, "refine")
     assert json.loads(call["weaknesses"]) == weaknesses[1:] and json.loads(call["suggestions"]) == suggestions
-    assert lost(run) == [("critique", "quotes_what_is_not_there")] * 3 and run.rows[0].kept == "refined"
+    assert lost(run) == [("critique", "unfounded")] * 3 and run.rows[0].kept == "refined"
 
 
 def test_the_paper_refines_whatever_the_critique_says(tmp_path):
@@ -676,7 +677,8 @@ BAD_REFINED = [
     ("I'm sorry, but I cannot help with this question about bread at all.", "declines"),
     (DRAFT.upper(), "identical"),
     ("Ржаная мука почти не содержит клейковины, поэтому хлеб остаётся тёмным и плотным.", "other_language"),
-    ("It is the bran.", "too_brief"),
+    ("Rivers wash salt out of rocks, and the sea keeps it for ages.", "unrelated"),
+    ("It is the gluten.", "too_brief"),
     (REFINED[:-8], "cut_off"),
     ("", "empty_refinement"),
 ]
