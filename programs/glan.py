@@ -35,6 +35,10 @@ ATTEMPTS = 3
 """Rounds in which a taxonomy is asked for while no reply can be read. Ours."""
 
 
+Blocks = list[tuple[Course, int | None]]
+"""Courses to ask about, and how many combinations of each; None for all."""
+
+
 class GLAN(Generator[HomeworkRow]):
     """Builds a curriculum from a taxonomy of disciplines, and asks and answers homework questions about it.
 
@@ -280,7 +284,7 @@ class GLAN(Generator[HomeworkRow]):
         if self.until != "questions":
             return None if growth else f"the tree has grown to its {self.until}: {grown.counts()}"
         one_pass_done = pool.target is None and any(isinstance(made, Turn) for made in artifacts)
-        ends, draws = grown.schedule([] if one_pass_done else ready, self.questions_per_subject, pool)
+        ends, draws = grown.schedule([] if one_pass_done else ready, pool)
         yield from turns(ends, pool.round)
         for course, number in draws:
             yield self._question(course, grown.combinations(course)[number])
@@ -316,7 +320,7 @@ class GLAN(Generator[HomeworkRow]):
             for path in open_
         ]
 
-    def _whole(self, branches: Sequence[Branch], full: set[str]) -> tuple[list[Seed], list[Course]]:
+    def _whole(self, branches: Sequence[Branch], full: set[str]) -> tuple[Sequence[Seed], Blocks]:
         """Level by level: all subjects, then all syllabi, then all courses that can be asked about."""
         queries = [
             self._query(branch, number)
@@ -328,21 +332,24 @@ class GLAN(Generator[HomeworkRow]):
             return queries, []
         courses = [course for branch in branches for course in branch.courses.values() if course.key not in full]
         syllabi = [self._syllabus(course) for course in courses if course.syllabus is None]
-        return (syllabi, []) if syllabi or self.until == "syllabi" else ([], [c for c in courses if c.sessions])
+        if syllabi or self.until == "syllabi":
+            return syllabi, []
+        return [], [(course, self.questions_per_subject) for course in courses if course.sessions]
 
     def _needed(
         self, branches: Sequence[Branch], full: set[str], grown: Curriculum, pool: Pool[HomeworkRow]
-    ) -> tuple[list[Seed], list[Course]]:
+    ) -> tuple[Sequence[Seed], Blocks]:
         """The next step of as many disciplines as rows are wanted, wide before deep.
 
         A discipline asks about syllabi that were not asked about, else has its next subjects get syllabi, else makes
         its next query for subjects, else goes on with the combinations that are left.
         """
         growth: list[Seed] = []
-        ready: list[Course] = []
+        ready: Blocks = []
         wide = min(len(branches), pool.target or len(branches)) or 1
         share = -(-(pool.missing or 0) // wide)
-        count = -(-share // (self.questions_per_subject or share or 1)) or 1
+        block = self.questions_per_subject
+        count = -(-share // (block or share or 1)) or 1  # syllabi that a discipline gets at a time
         working = 0
         for branch in branches:
             if working == wide:
@@ -352,14 +359,16 @@ class GLAN(Generator[HomeworkRow]):
             fresh = [course for course in left if not course.asked]
             bare = [course for course in courses if course.syllabus is None]
             working += 1
-            if fresh:
-                ready += fresh
+            more = branch.queries is not None and branch.queries < self.subject_queries
+            if fresh or (left and not bare and not more):
+                chosen = fresh or left
+                # as many questions from each discipline, however many subjects it has
+                each = None if block is None else -(-count * block // len(chosen))
+                ready += [(course, each) for course in chosen]
             elif bare:
                 growth += [self._syllabus(course) for course in bare[:count]]
-            elif branch.queries is not None and branch.queries < self.subject_queries:
-                growth.append(self._query(branch, branch.queries))
-            elif left:
-                ready += left
+            elif more:
+                growth.append(self._query(branch, branch.queries or 0))
             else:
                 working -= 1  # nothing more can come of it: another takes its turn
         return growth, ready
@@ -390,7 +399,7 @@ class GLAN(Generator[HomeworkRow]):
         """What a run has grown, as a tree that can be saved, edited and started from.
 
         Args:
-            artifacts: Those of the run: `run.artifacts()`.
+            artifacts: Those of the run: `run.artifacts(Row)`.
 
         Raises:
             ConfigError: The run has no taxonomy yet.

@@ -77,7 +77,7 @@ def level_of(text: str | int) -> str:
     as "beginner to advanced", is as high as its highest.
     """
     text = str(text).strip()
-    if number := re.fullmatch(r"(?:level|course|grade)?\s*(\d{1,4})\+?", text, re.I):
+    if number := re.fullmatch(r"(?:level|course|grade)?\s*(\d{1,4})(?:\+|[- ]level)?", text, re.I):
         value = int(number.group(1))
         if value < 10:  # a scale of a few steps, as schools have
             return "beginner" if value <= 1 else "intermediate" if value == 2 else "advanced"

@@ -133,24 +133,23 @@ class Curriculum:
         return max(0, self.combinations(course).total - course.asked) if course.sessions else 0
 
     def schedule(
-        self, courses: Sequence[Course], block: int | None, rows: Iterable[HomeworkRow]
+        self, blocks: Sequence[tuple[Course, int | None]], rows: Iterable[HomeworkRow]
     ) -> tuple[dict[str, int], Iterator[tuple[Course, int]]]:
         """Which combinations a round asks: disciplines take turns, and so do the subjects of each.
 
         Args:
-            courses: Courses with syllabi.
-            block: Combinations drawn of each; None for all that are left.
+            blocks: Courses with syllabi, and how many combinations to draw of each; None for all that are left.
             rows: The rows so far, which count against the quotas.
 
         Returns:
             Where each course has got to after the round, by its key, and the draws in order: (course, index).
         """
-        counts = {course.key: self.left(course) for course in courses}
-        counts = counts if block is None else {key: min(block, left) for key, left in counts.items()}
+        courses = [course for course, _ in blocks]
+        left = [(course, block, self.left(course)) for course, block in blocks]
+        counts = {course.key: most if block is None else min(block, most) for course, block, most in left}
         if self.quotas:
-            allowed = self._allowed(rows)
-            counts = dict.fromkeys(counts, 0)
-            wanted = {course.key: min(self.left(course), block or self.left(course)) for course in courses}
+            allowed, wanted = self._allowed(rows), counts
+            counts = dict.fromkeys(wanted, 0)
             for course, _ in _in_turn(courses, wanted):
                 limits = [limit for limit in _limits(course) if limit in allowed]
                 if all(allowed[limit] > 0 for limit in limits):
@@ -253,13 +252,15 @@ def _branch(discipline: Discipline) -> Branch:
         course, stored = branch.add(subject), subject.syllabus
         sessions = merged_sessions(stored.sessions) if stored is not None else ()
         if stored is not None and sessions:
-            made: dict[str, Any] = {
-                "field": discipline.field,
-                "sub_field": discipline.sub_field,
-                "discipline": node.name,
-            }
-            described = {"subject": subject.name, "level": str(subject.level), "text": stored.whole()}
-            course.syllabus = Syllabus(**made, **described, sessions=sessions)
+            course.syllabus = Syllabus(
+                field=discipline.field,
+                sub_field=discipline.sub_field,
+                discipline=node.name,
+                subject=subject.name,
+                level=str(subject.level),
+                text=stored.whole(),
+                sessions=sessions,
+            )
             course.asked = stored.asked
     return branch
 

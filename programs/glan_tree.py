@@ -373,7 +373,7 @@ def _unique(disciplines: Iterable[Discipline]) -> tuple[Discipline, ...]:
         place = SEPARATOR.join(discipline.path)
         known, more = first.node, discipline.node
         changes: dict[str, Any] = {"subjects": _unique_subjects((*known.subjects, *more.subjects))}
-        if place not in (SEPARATOR.join(first.path), *known.aliases):
+        if folded(place) not in map(folded, (SEPARATOR.join(first.path), *known.aliases)):
             changes["aliases"] = (*known.aliases, place)
         found[key] = Discipline(first.field, first.sub_field, known.model_copy(update=changes))
     return tuple(found.values())

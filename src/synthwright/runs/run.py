@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Progress", "Run", "UntypedRow", "load_run"]
 
 RowT = TypeVar("RowT", bound=Row)
+ArtifactT = TypeVar("ArtifactT", bound=Row)
 
 
 @dataclass
@@ -108,6 +109,11 @@ class Run(Generic[RowT]):
     def rows(self) -> list[RowT]:
         """All rows in memory."""
         return list(self)
+
+    def artifacts(self, kind: type[ArtifactT]) -> list[ArtifactT]:
+        """The intermediate results of one type that the run made, in order, such as what a tree has grown."""
+        with Store(self.out) as store:
+            return [artifact for artifact in store.log("artifacts") if isinstance(artifact, kind)]
 
     @property
     def total_usage(self) -> Usage:
