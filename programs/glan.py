@@ -69,6 +69,8 @@ class GLAN(Generator[HomeworkRow]):
         concepts: Key concepts of a session, as asked for. The paper has about 5.
         max_chars: Longest list of subjects or syllabus in characters, for LMs that go on to their token limit; None
             for no limit.
+        drop_copies: Whether subjects, syllabi and questions that repeat the demonstrations of their prompt are dropped.
+            Ours, for weak LMs.
         as_written: Whether extracted sessions and concepts that do not stand in the syllabus are dropped. Ours.
         double_share: Share of questions about two sessions, 0 to 1. Not reported.
         questions_per_subject: Combinations drawn from a syllabus before the next subject gets one; None draws all.
@@ -115,6 +117,7 @@ class GLAN(Generator[HomeworkRow]):
             "concepts": 3,
             "max_chars": 500,
             "as_written": True,
+            "drop_copies": True,
             "double_share": 0.5,
             "questions_per_subject": 20,
             "quotas": {},
@@ -146,6 +149,7 @@ class GLAN(Generator[HomeworkRow]):
             "concepts": 5,
             "max_chars": None,
             "as_written": False,
+            "drop_copies": False,
             "questions_per_subject": None,
             "grow": "all",
             "checks": (),
@@ -178,6 +182,7 @@ class GLAN(Generator[HomeworkRow]):
         concepts: int = 3,
         max_chars: int | None = 500,
         as_written: bool = True,
+        drop_copies: bool = True,
         double_share: float = 0.5,
         questions_per_subject: int | None = 20,
         quotas: Mapping[str, int] | None = None,
@@ -202,7 +207,8 @@ class GLAN(Generator[HomeworkRow]):
         self.taxonomy = taxonomy if taxonomy == "propose" else load_tree(taxonomy)
         self.wordings, self.breadth = wordings, breadth
         self.panel, self.reviewers, self.votes = panel, reviewers, read_votes(votes)
-        self.two_turns, self.read_outlines, self.as_written = two_turns, read_outlines, as_written
+        self.two_turns, self.read_outlines = two_turns, read_outlines
+        self.as_written, self.drop_copies = as_written, drop_copies
         self.subject_queries, self.max_subjects = subject_queries, max_subjects
         self.sessions, self.concepts, self.max_chars = tuple(sessions), concepts, max_chars
         self.double_share, self.questions_per_subject = double_share, questions_per_subject

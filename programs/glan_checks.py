@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from synthwright.filters import SelfContainment
-from synthwright.filters.words import words
+from synthwright.filters.words import ngrams, words
 from synthwright.programs import evol_instruct_checks as evolution
 from synthwright.signatures.glan import HomeworkRow, Session, Subject
 
@@ -16,16 +16,22 @@ __all__ = [
     "CHECKS",
     "as_written",
     "clean_subjects",
+    "copied_run",
+    "copies",
     "folded",
     "level_of",
     "merged_sessions",
     "read_sessions",
     "read_subjects",
     "tidy",
+    "well_formed",
 ]
 
 FEW_WORDS = 6
 """Most words of a subtopic or concept that is read from an outline by code; a longer one is prose. Ours."""
+
+RUN = 6
+"""Words in a row that a question shares with a demonstration: it copies. Ours."""
 
 MOST_WORDS = 12
 """Most words of a name or concept; a longer one is no name. Ours."""
@@ -61,8 +67,13 @@ _PLACEHOLDER = re.compile(r"\{[a-z_ ]+\}|\[(?:insert|your|name|topic|concept)[^\
 
 def tidy(text: str) -> str:
     """A name without list marks, decoration, surplus white space and final punctuation."""
-    text = _MARK.sub("", " ".join(str(text).split()))
+    text = _MARK.sub("", " ".join(well_formed(str(text)).split()))
     return text.strip(_DECORATION + " ").rstrip(".,;:").strip(_DECORATION + " ")
+
+
+def well_formed(text: str) -> str:
+    """A text whose half characters, which an LM can write as escapes, are replaced: no row or file can hold them."""
+    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
 
 
 def folded(text: str) -> str:
@@ -137,22 +148,53 @@ def as_written(sessions: Iterable[Session], syllabus: str) -> tuple[list[Session
     return kept, invented
 
 
-def read_subjects(text: str) -> list[Subject] | None:
-    """The subjects of an outline such as "1. Harmony, intermediate: triads, cadences", or None if it is no outline."""
+def read_subjects(text: str, most: int | None = None) -> list[Subject] | None:
+    """The subjects of an outline such as "1. Harmony, intermediate: triads, cadences", or None if it is no outline.
 
-    def subject(found: re.Match[str], topics: list[str]) -> Subject:
-        return Subject(name=found["name"], level=found["level"] or "", subtopics=topics)
+    Args:
+        text: The text.
+        most: Entries after which nothing more is read; None reads all.
+    """
+    found = _outline(text, _SUBJECT, most)
+    if found is None:
+        return None
+    return [Subject(name=match["name"], level=match["level"] or "", subtopics=parts) for match, parts, _ in found]
 
-    return _outline(text, _SUBJECT, subject)
+
+def read_sessions(text: str, most: int | None = None) -> tuple[list[Session], str] | None:
+    """The sessions of an outline such as "Session 1: Chords. Key concepts: triad.", or None if it is no outline.
+
+    Args:
+        text: The text.
+        most: Sessions after which nothing more is read; None reads all.
+
+    Returns:
+        The sessions, and the part of the text that they were read from.
+    """
+    found = _outline(text, _SESSION, most)
+    if found is None:
+        return None
+    sessions = [Session(name=match["name"].split(". ")[0], key_concepts=parts) for match, parts, _ in found]
+    return sessions, text[: text.index(last := found[-1][2]) + len(last)].strip()
 
 
-def read_sessions(text: str) -> list[Session] | None:
-    """The sessions of an outline such as "Session 1: Chords. Key concepts: triad.", or None if it is no outline."""
+def copies(parts: Sequence[str], shown: str) -> bool:
+    """Whether at least two of the parts, and at least half of them, stand in a text: an LM repeats an example.
 
-    def session(found: re.Match[str], concepts: list[str]) -> Session:
-        return Session(name=found["name"].split(". ")[0], key_concepts=concepts)
+    Args:
+        parts: Subtopics or key concepts.
+        shown: What the demonstrations of its prompt hold.
+    """
+    text = f" {' '.join(words(shown))} "
+    same = [part for part in parts if f" {' '.join(words(part))} " in text]
+    return len(same) >= 2 and 2 * len(same) >= len(parts)
 
-    return _outline(text, _SESSION, session)
+
+def copied_run(question: str, shown: str) -> str:
+    """Six words in a row that a question shares with a text; empty if there are none."""
+    tokens, text = words(question), f" {' '.join(words(shown))} "
+    runs = (" ".join(run) for run in ngrams(tokens, RUN))
+    return next((run for run in runs if f" {run} " in text), "")
 
 
 def names_course(question: str, sessions: Sequence[str], concepts: Sequence[str]) -> str | None:
@@ -210,7 +252,7 @@ def _unique(texts: Iterable[str]) -> list[str]:
     return list(found.values())
 
 
-def _outline(text: str, form: re.Pattern[str], make: Callable[[re.Match[str], list[str]], object]) -> list | None:
+def _outline(text: str, form: re.Pattern[str], most: int | None) -> list[tuple[re.Match[str], list[str], str]] | None:
     """What each line of an outline says; None if a line has another form, so that nothing is lost unseen.
 
     The first line may introduce the rest. A last line that breaks off, as at a limit of length, loses its last word.
@@ -219,14 +261,14 @@ def _outline(text: str, form: re.Pattern[str], make: Callable[[re.Match[str], li
     if lines and not form.match(lines[0]):
         lines = lines[1:]
     found = []
-    for number, line in enumerate(lines):
-        match = form.match(line)
+    for number, line in enumerate(lines if most is None else lines[:most]):
+        match, last = form.match(line), number == len(lines) - 1
         parts = re.split(r"[,;]\s*", match["rest"]) if match else []
-        if number == len(lines) - 1 and not re.search(r"[.!)\]]$", line):
+        if last and not re.search(r"[.!)\]]$", line):
             parts = parts[:-1]
         parts = _unique(parts)
         if match and parts and all(len(part.split()) <= FEW_WORDS for part in parts):
-            found.append(make(match, parts))
-        elif number < len(lines) - 1 or not found:
+            found.append((match, parts, line))
+        elif not last or not found:
             return None
     return found or None

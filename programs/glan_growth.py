@@ -14,19 +14,22 @@ from synthwright.programs.base import unparsable
 from synthwright.programs.glan_checks import (
     as_written,
     clean_subjects,
+    copies,
     level_of,
     merged_sessions,
     read_sessions,
     read_subjects,
+    well_formed,
 )
 from synthwright.programs.glan_tree import SEPARATOR, outline
+from synthwright.programs.prompts import signature_of
 from synthwright.signatures.glan import WORDINGS, Proposal, Review, Session, Subject, SubjectList, Syllabus
 from synthwright.signatures.rows import Rejected
 
 if TYPE_CHECKING:
     from synthwright.programs.glan import GLAN
 
-__all__ = ["PANEL", "grow_subjects", "grow_syllabus", "propose", "review"]
+__all__ = ["PANEL", "grow_subjects", "grow_syllabus", "propose", "review", "shown_text"]
 
 PANEL = ("review", "review_second", "review_third")
 """The predictors that vote, in turn: three LMs can serve them."""
@@ -61,7 +64,7 @@ async def review(program: "GLAN", path: tuple[str, ...], beside: Sequence[str]) 
             rejected.append(unparsable(name, error, node=SEPARATOR.join(path)))
             continue
         votes.append(reply.vote)
-        reasons.append(reply.reason.strip())
+        reasons.append(well_formed(reply.reason).strip())
     if 2 * votes.count("remove") > len(votes):
         content = {"node": SEPARATOR.join(path), "votes": votes, "reasons": reasons}
         rejected.append(Rejected(stage="review", reason="removed", content=content))
@@ -83,8 +86,8 @@ async def grow_subjects(program: "GLAN", place: dict[str, Any], query: int) -> d
         return _given([SubjectList(**place, query=query, subjects=())], *rejected)
     if not program.two_turns:
         found = reply.subjects.root
-    elif text := reply.subject_list.strip():
-        found = read_subjects(text) if program.read_outlines else None
+    elif text := well_formed(reply.subject_list).strip():
+        found = read_subjects(text, program.max_subjects) if program.read_outlines else None
         if found is None:
             try:
                 found = (await program.structure.acall(subject_list=text)).subjects.root
@@ -94,6 +97,12 @@ async def grow_subjects(program: "GLAN", place: dict[str, Any], query: int) -> d
     subjects = clean_subjects(found or ())
     if program.max_subjects is not None:
         subjects = subjects[: program.max_subjects]
+    if program.drop_copies:
+        shown = shown_text(program.list_subjects)
+        for subject in [subject for subject in subjects if copies(subject.subtopics, shown)]:
+            subjects.remove(subject)
+            content = {**place, "subject": subject.model_dump()}
+            rejected.append(Rejected(stage="list_subjects", reason="copies_demonstration", content=content))
     if not subjects and not rejected:
         rejected.append(Rejected(stage="list_subjects", reason="no_subjects", content=dict(place)))
     return _given([SubjectList(**place, query=query, subjects=tuple(subjects))], *rejected)
@@ -119,12 +128,12 @@ async def grow_syllabus(
         found: Sequence[Session] = reply.sessions.root
         text = outline(merged_sessions(found))
     else:
-        text = reply.syllabus.strip()
+        text = well_formed(reply.syllabus).strip()
         if not text:
             return _given([empty], Rejected(stage="design", reason="empty_syllabus", content=about))
-        outlined = read_sessions(text) if program.read_outlines else None
+        outlined = read_sessions(text, most) if program.read_outlines else None
         if outlined is not None:
-            found = outlined
+            found, text = outlined
         else:
             try:
                 found = (await program.extract.acall(syllabus=text)).sessions.root
@@ -136,9 +145,23 @@ async def grow_syllabus(
                     content = {**about, "invented": invented, "syllabus": text}
                     rejected.append(Rejected(stage="extract", reason="not_as_written", content=content))
     sessions = merged_sessions(found)
+    if (
+        sessions
+        and program.drop_copies
+        and copies([c for s in sessions for c in s.key_concepts], shown_text(program.design))
+    ):
+        return _given(
+            [empty], Rejected(stage="design", reason="copies_demonstration", content={**about, "syllabus": text})
+        )
     if not sessions:
         rejected.append(Rejected(stage="extract", reason="no_sessions", content={**about, "syllabus": text}))
     return _given([Syllabus(**made, text=text, sessions=sessions)], *rejected)
+
+
+def shown_text(predictor: dspy.Predict) -> str:
+    """What the demonstrations of a predictor's prompt show as its outputs."""
+    outputs = signature_of(predictor).output_fields
+    return "\n".join(str(demo[name]) for demo in predictor.demos for name in outputs if name in demo)
 
 
 def _demands(program: "GLAN") -> dict[str, str]:

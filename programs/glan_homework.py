@@ -7,7 +7,8 @@ import dspy
 
 from synthwright.errors import ParseError
 from synthwright.programs.base import unparsable
-from synthwright.programs.glan_checks import CHECKS
+from synthwright.programs.glan_checks import CHECKS, copied_run, well_formed
+from synthwright.programs.glan_growth import shown_text
 from synthwright.signatures.glan import HomeworkRow, Strategy
 from synthwright.signatures.rows import Rejected
 
@@ -87,7 +88,7 @@ async def _question(program: "GLAN", topic: Topic) -> str | Rejected:
     if program.language:
         ask["language"] = program.language
     try:
-        question = (await program.write.acall(**ask)).question.strip()
+        question = well_formed((await program.write.acall(**ask)).question).strip()
     except ParseError as error:
         return unparsable("write", error, **topic.content())
     content = {**topic.content(), "question": question}
@@ -111,6 +112,8 @@ def _fault(program: "GLAN", topic: Topic, question: str) -> str | None:
     for name in program.checks:
         if found := CHECKS[name](question, topic.sessions, topic.key_concepts):
             return f"{name}: {found}"
+    if program.drop_copies and (found := copied_run(question, shown_text(program.write))):
+        return f"copies_demonstration: {found!r}"
     words = len(question.split())
     return f"too_long: {words} words" if program.max_words is not None and words > program.max_words else None
 
@@ -120,7 +123,7 @@ async def _answers(program: "GLAN", topic: Topic, question: str) -> tuple[list[s
     found, rejected = [], []
     for _ in range(program.answers):
         try:
-            answer = (await program.answer.acall(question=question)).answer.strip()
+            answer = well_formed((await program.answer.acall(question=question)).answer).strip()
         except ParseError as error:
             rejected.append(unparsable("answer", error, **topic.content(), question=question))
             continue

@@ -286,8 +286,40 @@ def test_an_outline_is_read_by_code_and_anything_else_is_left_to_the_lm():
 
 def test_the_last_line_of_an_outline_may_break_off_and_loses_its_last_word():
     found = read_sessions("Session 1: Roots. Key concepts: hair, cap.\nSession 2: Stems. Key concepts: node, pit")
-    assert found and [session.key_concepts for session in found] == [["hair", "cap"], ["node"]]
+    assert found and [session.key_concepts for session in found[0]] == [["hair", "cap"], ["node"]]
     assert read_sessions("Session 1: Roots. Key concepts: hair, ca\nSession 2: St") is not None
+
+
+def test_no_more_is_read_of_an_outline_than_was_asked_for():
+    text = "1. Roots: hair, cap.\n2. Stems: node, pith.\n3. and so on and so on"
+    found = read_subjects(text, 2)
+    assert found and [s.name for s in found] == ["Roots", "Stems"] and read_subjects(text + "\n4.") is None
+    text = "The course.\nSession 1: Roots. Key concepts: hair, cap.\nSession 2: Roots. Roots. Roots."
+    assert read_sessions(text, 1) == (
+        [Session(name="Roots", key_concepts=["hair", "cap"])],
+        "The course.\nSession 1: Roots. Key concepts: hair, cap.",
+    )
+
+
+def test_what_repeats_the_demonstrations_of_a_prompt_is_dropped(tmp_path):
+    def course(**changes):
+        generator = GLAN(["Botany"], near_duplicates=None)
+        lists = "1. Magma: silica, gas, heat.\n2. Waves: crest, trough."
+        generator.list_subjects.demos = [dspy.Example(discipline="x", part_of="", how_many=2, subject_list=lists)]
+        generator.design.demos = [dspy.Example(syllabus="Session 1: Melt. Key concepts: crystal, bubble.")]
+        generator.write.demos = [dspy.Example(question="Which of two magmas erupts more violently, and why?")]
+        lm = ScriptedLM(script(**changes))
+        seeds = [{"step": "course", "discipline": "Botany"}]
+        return sw.generate(generator, seeds=seeds, out=tmp_path / str(len(changes)) / next(iter(changes)), lms=lm)
+
+    text = "1. Rocks: silica, gas, x.\n2. Roots: gas, hair, cap."
+    run = course(list_subjects={"subject_list": text})
+    assert lost(run) == [("list_subjects", "copies_demonstration")] and run.rows[0].subject == "Roots"
+    run = course(design={"syllabus": "Session 1: Roots. Key concepts: crystal, bubble, cap."})
+    assert lost(run) == [("design", "copies_demonstration")] and not len(run)
+    copy = "Which of two Botany roots erupts more violently, and why? Which of two magmas erupts more violently?"
+    run = course(write={"question": copy})
+    assert set(lost(run)) == {("write", "copies_demonstration")}
 
 
 def test_repeated_entries_of_a_loop_count_once():
@@ -788,8 +820,8 @@ def test_shipped_demonstrations_fit_their_signatures_and_pass_the_checks():
         assert found and len(found) == demo["how_many"] and len(demo["subject_list"]) < generator.max_chars
         assert all(level_of(s.level) == s.level and len(s.subtopics) == 3 for s in found)
     for demo in demos["design"]:
-        found = read_sessions(demo["syllabus"])
-        assert found and list(merged_sessions(found)) == found and 3 <= len(found) <= 4
+        found, read = read_sessions(demo["syllabus"]) or ([], "")
+        assert read == demo["syllabus"] and list(merged_sessions(found)) == found and 3 <= len(found) <= 4
         assert all(len(session.key_concepts) == 3 for session in found)
     for demo in demos["extract"]:
         assert all(c in demo["syllabus"] for s in demo["sessions"] for c in (s["name"], *s["key_concepts"]))
@@ -797,7 +829,7 @@ def test_shipped_demonstrations_fit_their_signatures_and_pass_the_checks():
         text = demo["subject_list"]
         assert all(part in text for s in demo["subjects"] for part in (s["name"], *s["subtopics"]))
     for demo in demos["write"]:
-        concepts = {c for s in read_sessions(demo["syllabus"]) or () for c in s.key_concepts}
+        concepts = {c for s in (read_sessions(demo["syllabus"]) or [()])[0] for c in s.key_concepts}
         assert set(demo["key_concepts"]) <= concepts
         faults = [CHECKS[name](demo["question"], demo["sessions"], demo["key_concepts"]) for name in CHECKS]
         assert not any(faults)
@@ -819,7 +851,7 @@ def test_tuning_seeds_are_of_three_kinds_and_disjoint_from_demonstrations_and_ea
     for record in tuning:
         inputs = record["inputs"]
         if inputs["step"] == "question":
-            sessions = {s.name: s.key_concepts for s in read_sessions(inputs["syllabus"]) or ()}
+            sessions = {s.name: s.key_concepts for s in (read_sessions(inputs["syllabus"]) or [()])[0]}
             taught = [concept for name in inputs["sessions"] for concept in sessions[name]]
             assert set(inputs["key_concepts"]) <= set(taught) and 1 <= len(inputs["key_concepts"]) <= 5
             assert len(inputs["sessions"]) == (2 if inputs["strategy"] == "double" else 1)
