@@ -380,25 +380,20 @@ class GLAN(Generator[HomeworkRow]):
         return growth, ready
 
     def _query(self, branch: Branch, number: int) -> dict[str, Any]:
-        return {"step": "subjects", **_place(branch), "query": number}
+        return {"step": "subjects", **branch.place, "query": number}
 
     def _syllabus(self, course: Course) -> dict[str, Any]:
         node = course.node
         about = {"subject": node.name, "level": str(node.level), "subtopics": list(node.subtopics)}
-        return {"step": "syllabus", **_place(course.branch), **about}
+        return {"step": "syllabus", **course.branch.place, **about}
 
     def _question(self, course: Course, drawn: Combination) -> dict[str, Any]:
-        assert course.syllabus is not None
+        names = [course.names[number] for number in drawn.sessions]
         return {
-            "step": "question",
-            **_place(course.branch),
-            "subject": course.node.name,
-            "level": course.syllabus.level,
-            "syllabus": course.syllabus.text,
-            "sessions": [course.sessions[number].name for number in drawn.sessions],
+            **course.about,
+            "sessions": names,
             "key_concepts": list(drawn.concepts),
             "strategy": drawn.strategy,
-            "sources": [course.syllabus.id],
         }
 
     def tree(self, artifacts: Iterable[Row]) -> Tree:
@@ -572,7 +567,3 @@ class GLAN(Generator[HomeworkRow]):
         for name, quota in self.quotas.items():
             if isinstance(quota, bool) or not isinstance(quota, int) or quota < 0:
                 raise ConfigError(f"The quota of {name!r} must be a number of rows, 0 or more, got {quota!r}.")
-
-
-def _place(branch: Branch) -> dict[str, str]:
-    return dict(zip(("field", "sub_field", "discipline"), branch.discipline.place, strict=True))

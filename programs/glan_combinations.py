@@ -32,6 +32,10 @@ MOST = 5
 """Most concepts of a question (section 2.4)."""
 
 
+FAR = 1_000_003
+"""A prime: how far apart sessions begin in their order of combinations."""
+
+
 class Combination(NamedTuple):
     """What a question is asked about.
 
@@ -46,11 +50,13 @@ class Combination(NamedTuple):
     concepts: tuple[str, ...]
 
 
+@lru_cache(maxsize=4096)
 def singles(concepts: int) -> int:
     """Combinations of one to five of the concepts of a session: 31 for five."""
     return sum(comb(concepts, size) for size in range(1, MOST + 1))
 
 
+@lru_cache(maxsize=65_536)
 def doubles(first: int, second: int) -> int:
     """Combinations of two to five concepts of two sessions that are not all from one: 575 for five and five."""
     sizes = range(2, MOST + 1)
@@ -83,14 +89,14 @@ def single(rank: int, concepts: int) -> tuple[int, ...]:
 
 
 @lru_cache(maxsize=65_536)
-def double(rank: int, first: int, second: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The combination of two sessions' concepts with that rank: those of the first, those of the second."""
+def double(rank: int, first: int, second: int) -> tuple[int, ...]:
+    """The combination of two sessions' concepts with that rank; those of the second count on from those of the first."""
     for size in range(2, MOST + 1):
         for left in range(1, size):  # at least one of each session, so that none is ever drawn from one alone
             right = comb(second, size - left)
             if rank < (count := comb(first, left) * right):
                 a, b = divmod(rank, right)
-                return subset(a, first, left), subset(b, second, size - left)
+                return subset(a, first, left) + tuple(first + n for n in subset(b, second, size - left))
             rank -= count
     raise IndexError("a rank beyond the last combination")
 
@@ -109,9 +115,11 @@ class Shuffled:
     def __init__(self, size: int, key: str) -> None:
         bits = max(1, (size - 1).bit_length())
         self.size, self._mask, self._half = size, (1 << bits) - 1, max(1, bits // 2)
-        noise = random.Random(int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big"))
-        self._factors = [noise.getrandbits(bits) | 1 for _ in range(3)]
-        self._terms = [noise.getrandbits(bits) for _ in range(3)]
+        width = (bits + 7) // 8
+        noise = hashlib.shake_128(key.encode("utf-8", "surrogatepass")).digest(6 * width)
+        drawn = [int.from_bytes(noise[at : at + width], "big") & self._mask for at in range(0, 6 * width, width)]
+        self._factors = drawn[0] | 1, drawn[1] | 1, drawn[2] | 1
+        self._terms = drawn[3], drawn[4], drawn[5]
 
     def __getitem__(self, index: int) -> int:
         mask, half, size = self._mask, self._half, self.size
@@ -138,7 +146,7 @@ class Dealt:
     """
 
     def __init__(self, sizes: Sequence[int], key: str) -> None:
-        self.total = sum(sizes)
+        self.sizes, self.total = sizes, sum(sizes)
         order = random.Random(key).sample(range(len(sizes)), len(sizes))
         self._groups = sorted(order, key=lambda group: sizes[group])  # those that last longest at the end
         self._sizes = [0, *(sizes[group] for group in self._groups)]
@@ -170,19 +178,20 @@ class Combinations:
     """
 
     def __init__(self, sessions: Sequence[Session], double_share: float, key: str) -> None:
-        self._sessions, self._share, self._key = sessions, double_share, key
+        self._share, self._key = double_share, key
+        self._concepts = [session.key_concepts for session in sessions]
         alone = [number for number, session in enumerate(sessions) if session.key_concepts]
         pairs = list(combinations(alone, 2)) if double_share > 0 else []
         if double_share == 1 and pairs:
             alone = []
         self._alone, self._pairs = alone, pairs
-        self._size = [len(session.key_concepts) for session in sessions]
+        self._size = [len(concepts) for concepts in self._concepts]
         self._singles = Dealt([singles(self._size[number]) for number in alone], f"{key}:single")
         self._doubles = Dealt([doubles(self._size[a], self._size[b]) for a, b in pairs], f"{key}:double")
         self._phase = random.Random(
             f"{key}:phase"
         ).random()  # else the first question of every course were a single one
-        self._orders: dict[tuple[int, ...], Shuffled] = {}
+        self._orders: dict[int, Shuffled] = {}
         self.total = self._singles.total + self._doubles.total
 
     def __getitem__(self, index: int) -> Combination:
@@ -199,20 +208,20 @@ class Combinations:
     def _single(self, index: int) -> Combination:
         group, number = self._singles[index]
         session = self._alone[group]
-        size = self._size[session]
-        chosen = single(self._order((session,), singles(size))[number], size)
-        concepts = self._sessions[session].key_concepts
+        rank = self._rank(number, self._singles.sizes[group], session, session)
+        chosen, concepts = single(rank, self._size[session]), self._concepts[session]
         return Combination("single", (session,), tuple([concepts[i] for i in chosen]))
 
     def _double(self, index: int) -> Combination:
         group, number = self._doubles[index]
-        a, b = self._pairs[group]
-        rank = self._order((a, b), doubles(self._size[a], self._size[b]))[number]
-        left, right = double(rank, self._size[a], self._size[b])
-        first, second = self._sessions[a].key_concepts, self._sessions[b].key_concepts
-        return Combination("double", (a, b), (*[first[i] for i in left], *[second[i] for i in right]))
+        a, b = pair = self._pairs[group]
+        rank = self._rank(number, self._doubles.sizes[group], a, b)
+        chosen, concepts = double(rank, self._size[a], self._size[b]), self._concepts[a] + self._concepts[b]
+        return Combination("double", pair, tuple([concepts[i] for i in chosen]))
 
-    def _order(self, sessions: tuple[int, ...], size: int) -> Shuffled:
-        if sessions not in self._orders:
-            self._orders[sessions] = Shuffled(size, f"{self._key}:{sessions}")
-        return self._orders[sessions]
+    def _rank(self, number: int, count: int, a: int, b: int) -> int:
+        """The rank that a session or pair asks as its `number`-th: each begins elsewhere in one shuffled order."""
+        order = self._orders.get(count)
+        if order is None:
+            order = self._orders[count] = Shuffled(count, f"{self._key}:{count}")
+        return order[(number + a * FAR + b * FAR * FAR) % count]

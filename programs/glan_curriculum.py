@@ -36,6 +36,7 @@ class Course:
         key: Its path as a text.
         syllabus: The syllabus; one without sessions could not be read.
         asked: How many of its combinations were drawn so far.
+        drawn: All its combinations, once `Curriculum.combinations` was asked for them.
     """
 
     branch: "Branch"
@@ -43,11 +44,30 @@ class Course:
     key: str
     syllabus: Syllabus | None = None
     asked: int = 0
+    drawn: Combinations | None = None
 
     @property
     def sessions(self) -> Sequence[Session]:
         """The class sessions that have key concepts."""
         return self.syllabus.sessions if self.syllabus is not None else ()
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The titles of its class sessions."""
+        return [session.name for session in self.sessions]
+
+    @cached_property
+    def about(self) -> dict[str, Any]:
+        """What the seeds of all its questions have in common."""
+        assert self.syllabus is not None
+        return {
+            "step": "question",
+            **self.branch.place,
+            "subject": self.node.name,
+            "level": self.syllabus.level,
+            "syllabus": self.syllabus.text,
+            "sources": [self.syllabus.id],
+        }
 
     @property
     def path(self) -> tuple[str, ...]:
@@ -68,6 +88,11 @@ class Branch:
     discipline: Discipline
     queries: int | None = 0
     courses: dict[str, Course] = field(default_factory=dict)
+
+    @property
+    def place(self) -> dict[str, str]:
+        """Its place in the fields of a seed."""
+        return dict(zip(("field", "sub_field", "discipline"), self.discipline.place, strict=True))
 
     @property
     def key(self) -> str:
@@ -98,7 +123,6 @@ class Curriculum:
     ) -> None:
         self.base, self.double_share, self.seed = tree, double_share, seed
         self.branches = [_branch(discipline) for discipline in _spread(tree.disciplines, seed)]
-        self._combinations: dict[str, Combinations] = {}
         places = {tuple(map(folded, branch.discipline.place)): branch for branch in self.branches}
         for made in artifacts:
             if isinstance(made, Turn):
@@ -123,10 +147,9 @@ class Curriculum:
 
     def combinations(self, course: Course) -> Combinations:
         """All combinations of a course."""
-        if course.key not in self._combinations:
-            made = Combinations(course.sessions, self.double_share, f"{self.seed}:{course.key}")
-            self._combinations[course.key] = made
-        return self._combinations[course.key]
+        if course.drawn is None:
+            course.drawn = Combinations(course.sessions, self.double_share, f"{self.seed}:{course.key}")
+        return course.drawn
 
     def left(self, course: Course) -> int:
         """Combinations that were not drawn yet."""

@@ -246,6 +246,8 @@ def test_a_search_lifts_the_metric_for_questions():
         {"step": "question", "discipline": f"D{i}", "sessions": ["x"], "key_concepts": [f"thing{i}", f"part{i}"]}
         for i in range(60)
     ]
-    arguments = {"trainset": seeds[:20], "valset": seeds[20:36], "testset": seeds[36:]}
-    tuned = optimize(program, targets=["write"], lms=lm, budget=400, **arguments)
+    split = (seeds[:20], seeds[20:36], seeds[36:])
+    tuned = optimize(
+        program, trainset=split[0], valset=split[1], testset=split[2], targets=["write"], lms=lm, budget=400
+    )
     assert tuned.metric.low > 0.1 and tuned.generator.all_predictors()["write"].demos
