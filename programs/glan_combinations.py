@@ -90,7 +90,7 @@ def single(rank: int, concepts: int) -> tuple[int, ...]:
 
 @lru_cache(maxsize=65_536)
 def double(rank: int, first: int, second: int) -> tuple[int, ...]:
-    """The combination of two sessions' concepts with that rank; those of the second count on from those of the first."""
+    """The combination of two sessions' concepts with that rank; the second's count on from the first's."""
     for size in range(2, MOST + 1):
         for left in range(1, size):  # at least one of each session, so that none is ever drawn from one alone
             right = comb(second, size - left)
