@@ -110,6 +110,11 @@ class Run(Generic[RowT]):
         """All rows in memory."""
         return list(self)
 
+    def artifacts(self, kind: type[ArtifactT]) -> list[ArtifactT]:
+        """The intermediate results of one type that the run made, in order, such as what a tree has grown."""
+        with Store(self.out) as store:
+            return [artifact for artifact in store.log("artifacts") if isinstance(artifact, kind)]
+
     @property
     def total_usage(self) -> Usage:
         """LM usage of the whole run."""
