@@ -58,8 +58,12 @@ class Pool(Sequence[RowT], Generic[RowT]):
 
     def artifacts(self, kind: type[ArtifactT]) -> list[ArtifactT]:
         """The intermediate results of one type made so far, in order: what generators return as `artifacts`."""
+        return list(self.each_artifact(kind))
+
+    def each_artifact(self, kind: type[ArtifactT]) -> Iterator[ArtifactT]:
+        """What `artifacts` lists, one at a time: a plan over very many need not hold them."""
         found = (self._artifacts[index] for index in range(self._artifacts_size))
-        return [artifact for artifact in found if isinstance(artifact, kind)]
+        return (artifact for artifact in found if isinstance(artifact, kind))
 
     @property
     def missing(self) -> int | None:

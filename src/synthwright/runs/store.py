@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cloudpickle
 from filelock import FileLock, Timeout
@@ -429,7 +429,11 @@ def _json(value: Any) -> str:
 
 def _load(body: str) -> Row:
     data = json.loads(body)
-    return _row_class(data.pop("class")).model_validate(data)
+    row = _row_class(data.pop("class")).model_validate(data)
+    cast(dict[str, Any], row.__dict__)["id"] = data[
+        "id"
+    ]  # as a cached property holds it: the hash takes as long as all the rest
+    return row
 
 
 def _class_path(cls: type[Row]) -> str:
