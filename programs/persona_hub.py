@@ -73,7 +73,7 @@ class PersonaHub(Generator[PersonaRow]):
         personas: Size of the hub at which expansion ends; None for as many as rows are wanted, or 64 without a target.
         expansions: Rounds of persona-to-persona. The paper does 6, after six degrees of separation (section 2.2).
         children: Related personas asked for each one expanded. The paper does not say.
-        relations: Relations with their inverses, or names only; None for our own 17; empty to leave it to the LM.
+        relations: Relations with their inverses, or names only; None for our own 19; empty to leave it to the LM.
         minhash: Jaccard similarity of 1-grams from which personas are copies, in (0, 1]. The paper: 0.9, by MinHash of
             128 permutations (section 2.3).
         embedder: Takes n texts, returns n vectors, or `embedded` for all-MiniLM-L6-v2 in process (extra `embeddings`).

@@ -53,7 +53,7 @@ async def agreed(hub: Any, row: PersonaRow) -> Outcome:
     Raises:
         ConfigError: `solver` and `second_solver` are one LM, so that they would agree with themselves.
     """
-    if same_lm(hub.solve, hub.solve_again) and not hub.same_solver:
+    if same_lm(hub.solve.predict, hub.solve_again.predict) and not hub.same_solver:
         raise ConfigError(
             "`answers='agreement'` asks two LMs, and `second_solver` is served by the LM of `solver`: pass "
             "`lms={'solver': lm, 'second_solver': other}`, or `same_solver=True` to let one LM vote twice."

@@ -21,9 +21,9 @@ QUOTED = 7
 """Words in a row that an item may not share with its persona. Ours."""
 
 _LABEL = re.compile(
-    r"^\W*(?:(?:hard|new|challenging)\s+)?(?:math(?:ematic)?s?\s+problem|problem|logic(?:al)?\s+(?:puzzle|problem)|puzzle"
-    r"|riddle|user\s+prompt|prompt|title|article|name|character(?:\s+name)?|background|interaction|instruction|question)"
-    r"\s*(?:\d+\s*)?\W*[:\uff1a]\W*(?=\w|[\"'(\[$\\])",
+    r"^\W*(?:(?:hard|new|challenging)\s+)?(?:math(?:ematic)?s?\s+problem|problem|logic(?:al)?\s+(?:puzzle|problem)"
+    r"|puzzle|riddle|user\s+prompt|prompt|title|article|name|character(?:\s+name)?|background|interaction|instruction"
+    r"|question)\s*(?:\d+\s*)?\W*[:\uff1a]\W*(?=\w|[\"'(\[$\\])",
     re.IGNORECASE,
 )
 _ASKS = re.compile(
@@ -32,7 +32,7 @@ _ASKS = re.compile(
     re.IGNORECASE,
 )
 _ANSWER = re.compile(
-    r"(?:^|\n)\W*(?:solution|answer|final answer|explanation|hint)\W*[:\uff1a]|\\boxed|\bthe (?:final )?answer is\b"
+    r"(?:^|\n|[.?!]\s)\W*(?:solution|answer|final answer|explanation|hint)\W*[:\uff1a]|\\boxed|\bthe (?:final )?answer is\b"
     r"|\b(?:so|therefore|thus|hence),? (?:the|there|he|she|it|they)\b[^?]*\b(?:is|are|must be|needs?)\b[^?]*$",
     re.IGNORECASE,
 )
