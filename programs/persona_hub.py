@@ -29,7 +29,7 @@ from synthwright.programs.prompts import signature_of
 from synthwright.retrieval import Corpus, Passage, neutralise
 from synthwright.signatures import persona_hub as prompts
 from synthwright.signatures.persona_hub import DATA_TYPES, DataType, ExamplePersona, Persona, PersonaRow
-from synthwright.signatures.rows import Rejected, Row
+from synthwright.signatures.rows import Rejected
 
 __all__ = ["WRITERS", "PersonaHub"]
 
@@ -214,7 +214,7 @@ class PersonaHub(Generator[PersonaRow]):
         if pool.round == 0:
             yield from self._beginning(pool)
             return None
-        hub = plans.read_hub(pool.each_artifact(Row))
+        hub = plans.read_hub(pool)
         room = max(0, self._size(pool) - len(hub))
         if hub.deepest == pool.round - 1 < self.expansions and room:
             related = self._relations()

@@ -32,7 +32,8 @@ _ASKS = re.compile(
     re.IGNORECASE,
 )
 _ANSWER = re.compile(
-    r"(?:^|\n|[.?!]\s)\W*(?:solution|answer|final answer|explanation|hint)\W*[:\uff1a]|\\boxed|\bthe (?:final )?answer is\b"
+    r"(?:^|\n|[.?!]\s)\W*(?:solution|answer|final answer|explanation|hint)\W*[:\uff1a]|\\boxed"
+    r"|\bthe (?:final )?answer is\b"
     r"|\b(?:so|therefore|thus|hence),? (?:the|there|he|she|it|they)\b[^?]*\b(?:is|are|must be|needs?)\b[^?]*$",
     re.IGNORECASE,
 )

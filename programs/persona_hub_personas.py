@@ -37,8 +37,8 @@ _THINGS = frozenset(
     "image picture chart table chair desk machine device tool system software app application program function module "
     "class code library file database server computer phone car vehicle building house room company organisation "
     "organization corporation firm institution museum school university hospital city town country river mountain "
-    "tree plant flower recipe dish food product service event festival idea concept theory law disease collection "
-    "list set object item method process project problem question summary description".split()
+    "tree plant flower recipe dish food product service event festival idea concept theory law disease colony "
+    "collection list set object item method process project problem question summary description".split()
 )
 _MINORS = frozenset(
     "child kid boy girl toddler baby infant teenager teen schoolboy schoolgirl schoolchild pupil preschooler tween "
@@ -103,7 +103,7 @@ def text_problem(text: str, language: str | None) -> str | None:
 
 def clean_persona(reply: str) -> str:
     """A reply as a persona: one line, without label, numbering and quotes, and without names and private data."""
-    text = " ".join(reply.split())
+    text = " ".join(reply.encode("utf-8", "replace").decode().split())  # half characters, which LMs can escape
     while (shorter := _LABEL.sub("", text.strip(_QUOTES))) != text:
         text = shorter
     return without_private_data(text)

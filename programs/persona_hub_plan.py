@@ -5,7 +5,8 @@ A round is planned in one pass over the personas of the run, with nothing that g
 
 import itertools
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -18,7 +19,6 @@ from synthwright.programs.base import data_path, read_jsonl
 from synthwright.programs.blocks.instruction_seeds import is_row
 from synthwright.retrieval import Corpus, Files, Passage, PassageList
 from synthwright.signatures.persona_hub import ACTIONS, DATA_TYPES, Action, ExamplePersona, Persona, Tool
-from synthwright.signatures.rows import Row
 
 __all__ = [
     "Hub",
@@ -67,17 +67,16 @@ class Hub:
         return max(self.depths, default=-1)
 
 
-def read_hub(artifacts: Iterable[Row]) -> Hub:
-    """The hub, from the artifacts of a run in one pass."""
-    hub, known = Hub(), {}
-    for each in artifacts:
-        if isinstance(each, Persona):
-            hub.personas.append(each.persona)
-            hub.ids.append(each.id)
-            hub.relations.append(known.setdefault(each.relation, each.relation))
-            hub.depths.append(each.depth)
-        elif isinstance(each, ExamplePersona):
-            hub.examples[each.data_type, each.number] = each.persona
+def read_hub(pool: Pool[Any]) -> Hub:
+    """The hub of a run, from its artifacts in one pass."""
+    hub = Hub()
+    for persona, persona_id, relation, depth in pool.artifact_values(Persona, "persona", "id", "relation", "depth"):
+        hub.personas.append(persona)
+        hub.ids.append(persona_id)
+        hub.relations.append(sys.intern(relation))
+        hub.depths.append(depth)
+    for example in pool.artifact_values(ExamplePersona, "data_type", "number", "persona"):
+        hub.examples[example[0], example[1]] = example[2]
     return hub
 
 
@@ -158,19 +157,20 @@ def expansion(
     """
     last = [index for index, depth in enumerate(hub.depths) if depth == round - 1]
     calls = -(-room // (rounds - round + 1))
-    drawn = random.Random(f"{seed}:expand:{round}").sample(last, min(len(last), -(-calls // children)))
+    rng = random.Random(f"{seed}:expand:{round}")
+    drawn = rng.sample(last, min(len(last), -(-calls // children)))
     asked = (
-        (index, relation) for index in sorted(drawn) for relation in _relations(hub, index, children, relations, seed)
+        (index, relation) for index in sorted(drawn) for relation in _relations(hub, index, children, relations, rng)
     )
     for index, relation in itertools.islice(asked, calls):
         yield {"persona": hub.personas[index], "relation": relation, "depth": round, "parent_ids": [hub.ids[index]]}
 
 
-def _relations(hub: Hub, index: int, children: int, relations: Mapping[str, str], seed: int) -> list[str]:
+def _relations(hub: Hub, index: int, children: int, relations: Mapping[str, str], rng: random.Random) -> list[str]:
     """The relations asked for one persona: without repetition while there are enough."""
     back = relations.get(hub.relations[index], "")
     names = [name for name in relations if name != back or relations[name] == name] or [ANY_RELATION]
-    drawn = random.Random(f"{seed}:relations:{hub.ids[index]}").sample(names, min(children, len(names)))
+    drawn = rng.sample(names, min(children, len(names)))
     return list(itertools.islice(itertools.cycle(drawn), children))
 
 

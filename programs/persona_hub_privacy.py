@@ -75,4 +75,4 @@ def _given() -> re.Pattern[str]:
     lines = data_path("persona_hub/given_names.txt").read_text(encoding="utf-8").splitlines()
     names, words = " ".join(line for line in lines if not line.startswith("#")).split("----")
     sure, unsure = ("|".join(sorted(map(re.escape, each.split()), key=len, reverse=True)) for each in (names, words))
-    return re.compile(rf"\b(?:(?:{sure}){_MORE}*|(?:{unsure}){_MORE}+)(?!\w){_HER}")
+    return re.compile(rf"\b(?:(?:{sure}){_MORE}*|(?<![Tt]he )(?:{unsure}){_MORE}+)(?!\w){_HER}")

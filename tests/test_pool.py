@@ -67,3 +67,9 @@ def test_artifacts_can_be_read_one_at_a_time():
     each = pool.each_artifact(Topic)
     mixed.append(Topic(topic="later"))
     assert next(each) is mixed[0] and list(each) == [mixed[2]] == pool.artifacts(Topic)[1:]
+
+
+def test_fields_of_artifacts_can_be_read_alone():
+    pool = Pool(artifacts=[Topic(topic="a"), Riddle(riddle="r"), SubTopic(topic="b")])
+    assert list(pool.artifact_values(Topic, "topic")) == [("a",), ("b",)]
+    assert list(pool.artifact_values(SubTopic, "id", "topic")) == [(SubTopic(topic="b").id, "b")]

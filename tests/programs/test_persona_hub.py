@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 from collections import Counter
+from typing import Any
 
 import dspy
 import pytest
@@ -23,12 +24,14 @@ from synthwright.programs.persona_hub_plan import (
     user_seed,
 )
 from synthwright.programs.persona_hub_stats import compare, hub_report
+from synthwright.programs.prompts import signature_of
 from synthwright.retrieval import Passage, PassageList
 from synthwright.runs.demonstrations import shipped
 from synthwright.runs.store import Store
 from synthwright.signatures.persona_hub import (
     ACTIONS,
     DATA_TYPES,
+    DataType,
     ExamplePersona,
     Persona,
     PersonaRow,
@@ -109,7 +112,7 @@ def persona_of(made):
     return persona.persona
 
 
-def artifacts_of(run):
+def artifacts_of(run) -> list[Any]:
     with Store(run.out) as store:
         return list(store.log("artifacts"))
 
@@ -270,7 +273,7 @@ def test_without_relations_the_lm_is_asked_for_somebody_close(tmp_path):
 def test_relations_are_drawn_without_repetition_and_their_inverses_are_relations():
     relations = settings()["relations"]
     assert len(relations) == 19 and {relations[inverse] for inverse in relations.values()} == set(relations)
-    hub = read_hub([Persona(persona=NURSE, origin="text")])
+    hub = read_hub(Pool(artifacts=[Persona(persona=NURSE, origin="text")]))
     asked = list(expansion(hub, 1, rounds=1, room=20, children=10, relations=relations, seed=0))
     assert len({seed["relation"] for seed in asked}) == 10 == len(asked)
 
@@ -287,7 +290,8 @@ def test_an_expansion_that_gives_nobody_is_followed_by_items(tmp_path):
 def test_the_settings_of_the_paper_decide_what_a_copy_is():
     for name in ("practical", "faithful"):
         hub = PersonaHub.preset(name)
-        first, *rest = hub.artifact_filters[Persona]
+        filters: Any = hub.artifact_filters[Persona]
+        first, *rest = filters
         assert (first.ngram, first.permutations, first.threshold) == (1, 128, 0.9)
         assert [(each.threshold, each.metric) for each in rest] == ([(0.9, "cosine")] if name == "faithful" else [])
 
@@ -331,7 +335,7 @@ def test_the_report_tells_what_each_step_left(tmp_path):
 
 
 @pytest.mark.parametrize("data_type", DATA_TYPES)
-def test_a_persona_gives_an_item_of_each_type(data_type):
+def test_a_persona_gives_an_item_of_each_type(data_type: DataType):
     made, lm = ask(
         {"persona": NURSE, "data_type": data_type, "detail": "Saltmere: towns on stilts", "parent_ids": ["p"]}
     )
@@ -400,7 +404,7 @@ def test_the_baseline_asks_the_same_without_personas(tmp_path):
 # Checks of items
 
 
-def item(data_type="math", text="How many loaves lie in 3 boxes of 12 loaves and 2 more boxes?", **fields):
+def item(data_type: Any = "math", text="How many loaves lie in 3 boxes of 12 loaves and 2 more boxes?", **fields):
     return PersonaRow(persona=NURSE, data_type=data_type, text=text, **fields)
 
 
@@ -564,7 +568,7 @@ def test_zero_shot_shows_no_examples():
 
 
 @pytest.mark.parametrize("data_type", DATA_TYPES)
-def test_few_shot_shows_worked_examples_without_a_persona(data_type):
+def test_few_shot_shows_worked_examples_without_a_persona(data_type: DataType):
     made, lm = ask({"persona": NURSE, "data_type": data_type}, mode="few_shot", shown=2)
     shown = demos_of(lm.calls[0])
     assert len(shown) == 4 and shown[0].count("not given") == 1
@@ -598,7 +602,8 @@ def test_an_example_keeps_the_persona_that_it_has_and_one_without_is_left_out(tm
 
 
 def test_the_worked_examples_pass_our_checks():
-    for data_type, worked in shipped_examples().items():
+    for data_type in DATA_TYPES:
+        worked = shipped_examples()[data_type]
         assert len(worked) == 3
         for example in worked:
             made, _ = ask({"persona": NURSE, "data_type": data_type}, {WRITERS[data_type]: example})
@@ -685,7 +690,7 @@ def test_one_solution_is_what_the_training_set_of_the_paper_has():
 def test_puzzles_and_prompts_are_answered(data_type):
     made, _ = ask({"persona": NURSE, "data_type": data_type}, {"respond": {"response": "The third."}}, answers="one")
     (row,) = made.rows
-    assert [message.content for message in row.to_messages()] == [row.text, "The third."]
+    assert [message.content for message in said(row)] == [row.text, "The third."]
     made, _ = ask({"persona": NURSE, "data_type": data_type}, {"respond": {"response": " "}}, answers="one")
     assert reasons(made) == [("respond", "empty")]
 
@@ -725,20 +730,26 @@ def test_a_pair_that_is_none_is_dropped(answers, outcome):
 # Export
 
 
+def asked(row) -> list[Any]:
+    return row.to_prompt()
+
+
+def said(row) -> list[Any]:
+    return row.to_messages()
+
+
 def test_rows_have_the_forms_that_trainers_read():
     problem = item(response="3 * 12 + 2 * 12 = 60.\n\nFinal answer: 60", answer="60")
-    assert [m.role for m in problem.to_messages()] == ["user", "assistant"] and problem.to_prompt()[
-        0
-    ].content == problem.text
-    assert item().to_messages() is None and item().to_prompt()[0].content == item().text  # GRPO needs no answer
+    assert [m.role for m in said(problem)] == ["user", "assistant"] and asked(problem)[0].content == problem.text
+    assert item().to_messages() is None and asked(item())[0].content == item().text  # GRPO needs no answer
     article = item("knowledge", ARTICLE, title="Why iron rusts")
-    assert article.to_messages()[1].content == f"# Why iron rusts\n\n{ARTICLE}"
+    assert said(article)[1].content == f"# Why iron rusts\n\n{ARTICLE}"
     character = item("npc", "She ties rafts.", title="Orla", interaction="She asks for salt.", detail="Saltmere")
-    assert character.to_messages()[1].content == "Orla\n\nShe ties rafts.\n\nShe asks for salt."
+    assert said(character)[1].content == "Orla\n\nShe ties rafts.\n\nShe asks for salt."
     tool = item("tool", "Finds the next bus.", tool=Tool.model_validate(TOOL))
-    assert json.loads(tool.to_messages()[1].content)["name"] == "find_bus"
+    assert json.loads(said(tool)[1].content)["name"] == "find_bus"
     coded = tool.model_copy(update={"code": "def find_bus(stop): ..."})
-    assert "find_bus" in coded.to_prompt()[0].content and coded.to_messages()[1].content == coded.code
+    assert "find_bus" in asked(coded)[0].content and said(coded)[1].content == coded.code
     assert all(row.to_preference() is None for row in (problem, article, character, tool))
 
 
@@ -816,19 +827,16 @@ def test_a_run_in_which_no_text_gives_a_persona_says_so(tmp_path):
     assert len(run) == 0 and run.stopped == "no seed gave a persona; the rejects say why"
 
 
-def test_a_round_over_many_personas_is_planned_in_one_pass():
-    read = Counter()
-
-    class Log(list):
-        def __getitem__(self, index):
-            read["artifacts"] += 1
-            return super().__getitem__(index)
-
-    log = Log(Persona(persona=f"Person {n} of the town who mends clock {n}.", origin="text") for n in range(3000))
-    pool = Pool(artifacts=log, target=3000, round=1)
-    assert sum(1 for _ in PersonaHub(personas=3000).plan(pool)) == 3000 == read["artifacts"]
-    read.clear()
-    assert sum(1 for _ in PersonaHub(personas=9000).plan(pool)) == 3000 == read["artifacts"]
+def test_a_round_over_many_personas_reads_each_once_and_a_store_makes_none_of_them(tmp_path, monkeypatch):
+    personas = [Persona(persona=f"A smith who mends clock {n} of {2 * n}.", origin="text") for n in range(3000)]
+    listed: Any = Pool(artifacts=personas, target=3000, round=1)
+    with Store(tmp_path) as store:
+        store.admit(0, [], [], [*personas, ExamplePersona(data_type="math", number=0, persona=NURSE)], stored=False)
+        monkeypatch.setattr("synthwright.runs.store._load", None)
+        stored: Any = Pool(artifacts=store.log("artifacts"), target=3000, round=1)
+        for size in (3000, 9000):
+            seeds = list(PersonaHub(personas=size).plan(stored))
+            assert len(seeds) == 3000 and seeds == list(PersonaHub(personas=size).plan(listed))
 
 
 # Arguments, presets, shipped files
@@ -875,7 +883,7 @@ def test_optimizers_see_personas_and_items_but_not_the_solvers():
     hub = PersonaHub(answers="agreement", preferences=True, implement=True)
     assert set(hub.target_predictors()) == {"describe", "relate", *WRITERS.values()}
     assert set(hub.all_roles()) == {"generator", "solver", "second_solver"}
-    prompts = [predictor.signature.instructions for predictor in hub.target_predictors().values()]
+    prompts = [signature_of(predictor).instructions for predictor in hub.target_predictors().values()]
     assert len(set(prompts)) == len(prompts)
 
 

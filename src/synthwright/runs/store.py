@@ -299,6 +299,28 @@ class Store:
         query = f"SELECT body FROM {table} WHERE {key} > ? AND {key} <= ? ORDER BY {key}"
         return [body for (body,) in self._all(query, first, stop)]
 
+    def values(
+        self, table: str, classes: Sequence[str], fields: Sequence[str], first: int, stop: int
+    ) -> list[tuple[Any, ...]]:
+        """Some fields of those artifacts `first` to `stop - 1` that are of one of the classes.
+
+        Raises:
+            UnicodeError: One of them is no text that SQLite can hold.
+        """
+        columns = ", ".join("json_extract(body, ?)" for _ in fields)
+        query = (
+            f"SELECT {columns} FROM {table} WHERE artifact > ? AND artifact <= ? "
+            f"AND class IN ({', '.join('?' * len(classes))}) ORDER BY artifact"
+        )
+        paths = [f'$."{name}"' for name in fields]
+        try:
+            return self._db.execute(query, [*paths, first, stop, *classes]).fetchall()
+        except sqlite3.OperationalError as error:
+            if "decode" in str(error).lower():
+                raise UnicodeError(str(error)) from error
+            with _sql(self.out):
+                raise
+
     def rejects(self) -> Iterator[tuple[int, Rejected]]:
         """(seed, reject) in the order of admission, streamed."""
         query = "SELECT seed, stage, reason, detail, content FROM rejected ORDER BY rowid"
@@ -374,6 +396,22 @@ class RowLog(Sequence[Row]):
             bodies = self._store.bodies(self._table, page * self.PAGE, min((page + 1) * self.PAGE, self._size))
             self._page = (page, [_load(body) for body in bodies])
         return self._page[1][offset]
+
+    def values(self, kind: type[Row], fields: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        """Some fields of the artifacts of one type, read by the database: a tenth of the time that making them takes.
+
+        Args:
+            kind: The type; its subclasses count too.
+            fields: Names of fields that hold text, numbers or None.
+        """
+        known = [_class_path(each) for each in _with_subclasses(kind)]
+        for first in range(0, self._size, 16 * self.PAGE):
+            stop = min(first + 16 * self.PAGE, self._size)
+            try:
+                yield from self._store.values(self._table, known, fields, first, stop)
+            except UnicodeError:  # half a character, which JSON can hold and a text of SQLite cannot
+                rows = (self[index] for index in range(first, stop))
+                yield from (tuple(getattr(row, f) for f in fields) for row in rows if isinstance(row, kind))
 
 
 _SORTED = json.JSONEncoder(sort_keys=True, ensure_ascii=False)
@@ -457,6 +495,10 @@ def _row_class(path: str) -> type[Row]:
     if not (isinstance(found, type) and issubclass(found, Row)):
         raise StoreError(f"The run names {path} as a row class; it is not a subclass of Row.")
     return found
+
+
+def _with_subclasses(cls: type[Row]) -> list[type[Row]]:
+    return [cls, *(each for sub in cls.__subclasses__() for each in _with_subclasses(sub))]
 
 
 def _differences(old: Any, new: Any, name: str) -> Iterator[tuple[str, str, str]]:
