@@ -354,8 +354,11 @@ class PersonaHub(Generator[PersonaRow]):
         self, persona: str, source: str, origin: Literal["text", "persona", "given"], *, reply: str = "", **fields: Any
     ) -> dspy.Prediction:
         """A persona that has passed our checks (step 5 of section 2.3), or the reject that says why it has not."""
-        if problem := self._problem(persona, source):
-            stage = {"text": "describe", "persona": "relate", "given": "seed"}[origin]
+        stage = {"text": "describe", "persona": "relate", "given": "seed"}[origin]
+        problem = self._problem(persona, source)
+        if not problem and self.checks and origin != "given":
+            problem = _repeats_example(persona, getattr(self, stage).demos)
+        if problem:
             return _lost(stage, problem, {"persona": persona or reply, "source": source})
         return dspy.Prediction(rows=[], artifacts=[Persona(persona=persona, origin=origin, **fields)])
 
@@ -398,6 +401,8 @@ class PersonaHub(Generator[PersonaRow]):
             **_fields(data_type, reply),
         )
         problem = item_problem(row, self.item_checks) if row.text else "empty"
+        if not problem and self.item_checks:
+            problem = _repeats_example(row.text, inputs.get("demos", writer.demos))
         if problem:
             return _lost(WRITERS[data_type], problem, row.record())
         made, rejected = await self._answered(row)
@@ -530,6 +535,13 @@ def _text_of(example: Mapping[str, Any]) -> str:
     """What a persona is looked for in: the words of a worked example."""
     parts = (part if isinstance(part, str) else json.dumps(_plain(example)[name]) for name, part in example.items())
     return "\n".join(parts)
+
+
+def _repeats_example(text: str, demos: Sequence[Mapping[str, Any] | dspy.Example]) -> str | None:
+    """An answer that is the one of a worked example that the LM was shown: weak LMs copy."""
+    shown = (value for demo in demos for name, value in demo.items() if name != "text" and isinstance(value, str))
+    found = next((value for value in shown if len(value.split()) > 3 and repeats(text, value)), None)
+    return f"repeats_example: {found[:80]!r}" if found else None
 
 
 def _lost(stage: str, problem: str, content: dict[str, Any]) -> dspy.Prediction:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 
 from synthwright.filters.words import ngrams, words
+from synthwright.programs.persona_hub_personas import stutter
 from synthwright.signatures.persona_hub import PersonaRow
 
 __all__ = ["ITEM_CHECKS", "clean_item", "item_problem"]
@@ -27,8 +28,7 @@ _LABEL = re.compile(
     re.IGNORECASE,
 )
 _ASKS = re.compile(
-    r"\?|\b(?:find|compute|calculate|determine|solve|prove|show|evaluate|express|estimate|how (?:many|much)|what is"
-    r"|who|which)\b",
+    r"\?|\b(?:find|compute|calculate|determine|solve|prove|show that|evaluate|express|estimate|name|say|tell) \w",
     re.IGNORECASE,
 )
 _ANSWER = re.compile(
@@ -129,6 +129,11 @@ def without_interaction(row: PersonaRow) -> str | None:
     return "" if row.data_type == "npc" and len(words(row.interaction)) < 4 else None
 
 
+def stutters(row: PersonaRow) -> str | None:
+    """An item that says the same over and over, as weak LMs do; `Repetition` looks at longer texts only."""
+    return stutter(row.text)
+
+
 def idle_tool(row: PersonaRow) -> str | None:
     """A tool that takes nothing and gives nothing back."""
     tool = row.tool
@@ -146,6 +151,7 @@ ITEM_CHECKS: Mapping[str, Callable[[PersonaRow], str | None]] = {
         quotes_the_persona,
         without_title,
         without_interaction,
+        stutters,
         idle_tool,
     )
 }

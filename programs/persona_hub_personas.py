@@ -4,6 +4,7 @@ The paper names "heuristic quality filters" (section 2.3) and tells none of them
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
 from synthwright.filters.language import language_of
@@ -12,7 +13,7 @@ from synthwright.filters.words import ngrams, words
 from synthwright.programs.backtranslation_segments import boilerplate, speaks_to_the_model
 from synthwright.programs.persona_hub_privacy import private_data, without_private_data
 
-__all__ = ["CHECKS", "clean_persona", "problem_of", "repeats", "text_problem"]
+__all__ = ["CHECKS", "clean_persona", "problem_of", "repeats", "stutter", "text_problem"]
 
 FEWEST_WORDS = 12
 """Words of a text that can tell something about somebody. Ours."""
@@ -134,6 +135,14 @@ def repeats(persona: str, parent: str) -> str | None:
     return f"Jaccard {score:.2f}"
 
 
+def stutter(text: str) -> str | None:
+    """The word pair that comes most often, if fewer than seven in ten pairs of a text are new; None if more are."""
+    pairs = Counter(ngrams(words(text), 2))
+    if pairs.total() < 10 or len(pairs) >= 0.7 * pairs.total():
+        return None
+    return repr(" ".join(pairs.most_common(1)[0][0]))
+
+
 def generic(persona: str, source: str) -> str | None:
     """Fewer than three words that say something of a particular person."""
     said = [word for word in dict.fromkeys(words(persona)) if word not in _GENERIC]
@@ -179,6 +188,11 @@ def names_somebody(persona: str, source: str) -> str | None:
     return private_data(persona)
 
 
+def stutters(persona: str, source: str) -> str | None:
+    """A sentence that says the same over and over, as weak LMs do."""
+    return stutter(persona)
+
+
 def copies_source(persona: str, source: str) -> str | None:
     """Eight words in a row that its text has: a quotation, no description."""
     said = set(ngrams(words(source), COPIED))
@@ -196,6 +210,7 @@ CHECKS: Mapping[str, Callable[[str, str], str | None]] = {
         minor,
         unsafe_persona,
         names_somebody,
+        stutters,
         copies_source,
     )
 }

@@ -413,6 +413,8 @@ def item(data_type: Any = "math", text="How many loaves lie in 3 boxes of 12 loa
     [
         (item(text="How many?"), "too_short"),
         (item(text="There are 3 boxes of 12 loaves in the bakery, and 2 more."), "asks_nothing"),
+        (item("logic", "The bee who is the most loyal bee is the bee who is loyal, and the bee."), "asks_nothing"),
+        (item(text="How many 3 are 3 of 3, if 3 are 3 of 3 and 3 are 3 of 3 and 3 are 3 of 3?"), "stutters"),
         (item(text="How many loaves lie in some boxes, if there are more of them?"), "without_numbers"),
         (item(text="A baker has 3 boxes. How many? How old? How far? How deep are they now?"), "too_many_questions"),
         (item(text="There are 3 boxes. (a) Find them now. (b) Find it. (c) Find all of them."), "too_many_questions"),
@@ -471,7 +473,7 @@ def test_an_item_that_was_refused_or_loops_is_dropped(tmp_path):
     sorry = "I'm sorry, but I cannot help with that request of yours."
     loop = "Plan my day. " * 60
     lm = script(write_prompt=[{"prompt": sorry}, {"prompt": loop}, {"prompt": "Plan a day with two guests."}])
-    hub = PersonaHub(expansions=0, data_types=("instruction",))
+    hub = PersonaHub(expansions=0, data_types=("instruction",), item_checks=("too_short",))
     run = sw.generate(hub, seeds=texts(3), lms=lm, out=tmp_path, concurrency=1)
     assert [row.text for row in run] == ["Plan a day with two guests."]
     assert {stage for stage, _, _ in run.funnel.lost} == {"refusal", "repetition"}
@@ -484,6 +486,28 @@ def test_an_empty_item_and_a_fault_are_rejects_with_their_content():
     assert reasons(made) == [("write_math", "too_short")] and made.rejected[0].content["persona"] == NURSE
     made, _ = ask({"persona": NURSE, "data_type": "math"}, {"write_math": {"problem": "How many?"}}, item_checks=())
     assert made.rows[0].text == "How many?"
+
+
+def test_an_answer_copied_from_a_worked_example_is_dropped():
+    shown = shipped_examples()["math"][0]["problem"]
+    made, _ = ask(
+        {"persona": NURSE, "data_type": "math"}, {"write_math": {"problem": f"Problem: {shown}"}}, mode="few_shot"
+    )
+    assert reasons(made) == [("write_math", "repeats_example")]
+    made, _ = ask(
+        {
+            "persona": NURSE,
+            "data_type": "math",
+            "demonstrations": [{"persona": TUNER, "problem": "What are 2 and 3 and 4?"}],
+        },
+        {"write_math": {"problem": "What are 2 and 3 and 4?"}},
+    )
+    assert reasons(made) == [("write_math", "too_short")]  # our other checks come first
+    hub = PersonaHub()
+    hub.describe.demos = [dspy.Example(text=TEXT, action="read", persona=NURSE)]
+    hub.describe.lm = script(describe={"persona": NURSE})
+    with dspy.context(adapter=dspy.JSONAdapter()):
+        assert reasons(hub(text=f"{TEXT} Another day.")) == [("describe", "repeats_example")]
 
 
 # Tools

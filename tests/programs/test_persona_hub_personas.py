@@ -84,6 +84,8 @@ def test_labels_numbers_and_quotes_are_taken_off(reply):
         ("A 12-year-old chess player who wants to win cups", "minor"),
         ("A schoolgirl who keeps snails in a jar", "minor"),
         ("A high school student who repairs old phones", "minor"),
+        ("A friend of the most loyal friend of the most loyal friend of the most loyal", "stutters"),
+        ("A colony of bees with whom somebody is loyal", "not_a_person"),
         ("A white supremacist who runs a radio show", "unsafe_persona"),
         ("A hitman who poses as a florist in Rome", "unsafe_persona"),
         ("A retired miner who hates immigrants in his town", "unsafe_persona"),
