@@ -28,8 +28,8 @@ OF_TYPE = dspy.Example(persona=BAKER, data_type="math")
 GOOD = {
     "text": "A mountain rescue handler who trains an avalanche dog to dig for strangers in snow holes.",
     "persona": "A headmistress whose island school owns one piano that nobody has tuned for ten years.",
-    "math": "A baker carries 48 loaves on a bicycle. On 3 market days she sells 40, 36 and 45 of them and gives the rest "
-    "of each day to a shelter that shares them among 9 people. How many loaves does each of them get in 12 such weeks?",
+    "math": "A baker carries 48 loaves on a bicycle. On 3 market days she sells 40, 36 and 45 of them and gives the "
+    "rest of each day to a shelter that shares them among 9 people. How many loaves does each of them get in 12 such weeks?",
 }
 
 
