@@ -81,6 +81,7 @@ class PersonaHub(Generator[PersonaRow]):
         cosine: Cosine from which personas are copies, in (0, 1]. The paper: 0.9, and 0.5 where diversity counts more.
         checks: Names of our checks of personas, see `synthwright.programs.persona_hub_personas.CHECKS`. Names of people
             and private data are taken out in any case.
+        min_specificity: Rating of the role `judge` from which a persona is kept, 1 to 5; None asks no judge.
         language: ISO 639-1 code that texts and personas must be in; None for any.
         data_types: What is made, in turn: `math`, `logic`, `instruction`, `knowledge`, `npc`, `tool`.
         mode: `zero_shot`; `few_shot` with worked examples; `persona_enhanced` with one persona each (section 3).
@@ -107,7 +108,7 @@ class PersonaHub(Generator[PersonaRow]):
         ConfigError: An argument is out of range or unknown.
     """
 
-    roles = {"solver": ("solve", "write_program"), "second_solver": ("solve_again",)}
+    roles = {"judge": ("rate",), "solver": ("solve", "write_program"), "second_solver": ("solve_again",)}
     targets = ("describe", "relate", *WRITERS.values())
     presets: ClassVar = {
         "practical": {
@@ -141,6 +142,7 @@ class PersonaHub(Generator[PersonaRow]):
         embedder: Callable[[list[str]], Any] | Literal["embedded"] | None = None,
         cosine: float = 0.9,
         checks: Sequence[str] = tuple(CHECKS),
+        min_specificity: prompts.Specificity | None = None,
         language: str | None = "en",
         data_types: Sequence[DataType] = DATA_TYPES,
         mode: Literal["zero_shot", "few_shot", "persona_enhanced"] = "zero_shot",
@@ -166,6 +168,7 @@ class PersonaHub(Generator[PersonaRow]):
         self.expansions, self.children, self.relations = expansions, children, relations
         self.minhash, self.embedder, self.cosine = minhash, embedder, cosine
         self.checks, self.language, self.data_types = tuple(checks), language, tuple(data_types)
+        self.min_specificity: prompts.Specificity | None = min_specificity
         self.mode: Literal["zero_shot", "few_shot", "persona_enhanced"] = mode
         self.examples, self.shown, self.focus, self.puzzles, self.worlds = examples, shown, focus, puzzles, worlds
         self.item_checks, self.same_solver = tuple(item_checks), same_solver
@@ -183,6 +186,8 @@ class PersonaHub(Generator[PersonaRow]):
         self.write_article = dspy.Predict(prompts.WriteArticle, **sampling)
         self.write_character = dspy.Predict(prompts.WriteCharacter, **sampling)
         self.write_tool = dspy.Predict(prompts.WriteTool, **sampling)
+        if min_specificity is not None:
+            self.rate = Frozen(prompts.RatePersona)
         if answers != "none":
             self.solve = Frozen(prompts.SolveProblem)
         if answers == "agreement":
@@ -306,7 +311,7 @@ class PersonaHub(Generator[PersonaRow]):
         if relation:
             return await self._related(persona, relation, max(1, depth), tuple(parent_ids))
         if data_type is None:
-            return self._persona(clean_persona(persona), "", "given", parent_ids=tuple(parent_ids))
+            return await self._persona(clean_persona(persona), "", "given", parent_ids=tuple(parent_ids))
         return await self._item(persona, data_type, detail, draw, demonstrations, tuple(parent_ids))
 
     async def _of_text(
@@ -327,7 +332,7 @@ class PersonaHub(Generator[PersonaRow]):
         persona = clean_persona(reply)
         if example is None:
             source_id = Passage(text=text).id
-            return self._persona(
+            return await self._persona(
                 persona, text, "text", relation=action, source_id=source_id, parent_ids=parent_ids, reply=reply
             )
         if problem := self._problem(persona, text):
@@ -346,11 +351,11 @@ class PersonaHub(Generator[PersonaRow]):
         found = clean_persona(reply)
         if found and (problem := repeats(found, persona)):
             return _lost("relate", f"repeats_parent: {problem}", {"persona": found, "source": persona})
-        return self._persona(
+        return await self._persona(
             found, persona, "persona", relation=relation, depth=depth, parent_ids=parent_ids, reply=reply
         )
 
-    def _persona(
+    async def _persona(
         self, persona: str, source: str, origin: Literal["text", "persona", "given"], *, reply: str = "", **fields: Any
     ) -> dspy.Prediction:
         """A persona that has passed our checks (step 5 of section 2.3), or the reject that says why it has not."""
@@ -360,6 +365,13 @@ class PersonaHub(Generator[PersonaRow]):
             problem = _repeats_example(persona, getattr(self, stage).demos)
         if problem:
             return _lost(stage, problem, {"persona": persona or reply, "source": source})
+        if self.min_specificity is not None:
+            try:
+                particular = (await self.rate.acall(persona=neutralise(persona))).particular
+            except ParseError as error:
+                return dspy.Prediction(rows=[], rejected=[unparsable("rate", error, persona=persona)])
+            if particular < self.min_specificity:
+                return _lost("rate", f"not_particular: {particular} of 5", {"persona": persona, "source": source})
         return dspy.Prediction(rows=[], artifacts=[Persona(persona=persona, origin=origin, **fields)])
 
     def _problem(self, persona: str, source: str) -> str | None:
@@ -497,12 +509,13 @@ class PersonaHub(Generator[PersonaRow]):
             "data_types": DATA_TYPES,
             "mode": ("zero_shot", "few_shot", "persona_enhanced"),
             "answers": ("none", "one", "agreement"),
+            "min_specificity": (None, 1, 2, 3, 4, 5),
         }
         for name, known in choices.items():
             given = getattr(self, name)
-            for value in (given,) if isinstance(given, str) else given:
+            for value in given if isinstance(given, tuple) else (given,):
                 if value not in known:
-                    raise ConfigError(f"`{name}` has no {value!r}. {did_you_mean(str(value), known)}")
+                    raise ConfigError(f"`{name}` has no {value!r}. {did_you_mean(str(value), map(str, known))}")
         if not self.data_types:
             raise ConfigError(f"`data_types` is empty: name some of {', '.join(DATA_TYPES)}.")
         if self.embedder is not None and self.embedder != "embedded" and not callable(self.embedder):

@@ -12,7 +12,7 @@ from synthwright.signatures.rows import Row
 
 __all__ = ["HubReport", "compare", "hub_report"]
 
-MAKING = ("text", "seed", "describe", "relate")
+MAKING = ("text", "seed", "describe", "relate", "rate")
 """Stages at which a persona is lost before it is compared with others."""
 
 

@@ -29,8 +29,11 @@ __all__ = [
     "ImplementTool",
     "Persona",
     "PersonaRow",
+    "PickPersona",
+    "RatePersona",
     "RelaxPrompt",
     "SolveProblem",
+    "Specificity",
     "Tool",
     "ToolParameter",
     "WriteArticle",
@@ -46,6 +49,9 @@ Action = Literal["write", "read", "like", "dislike"]
 """What a person does with a text (section 2.1)."""
 
 ACTIONS: tuple[Action, ...] = ("write", "read", "like", "dislike")
+
+Specificity = Literal[1, 2, 3, 4, 5]
+"""How particular a persona is; our scale."""
 
 DataType = Literal["math", "logic", "instruction", "knowledge", "npc", "tool"]
 """The six types of data of sections 4.1 to 4.6."""
@@ -283,6 +289,25 @@ class RelaxPrompt(dspy.Signature):
     prompt: str = dspy.InputField()
     left_out: str = dspy.OutputField()
     relaxed_prompt: str = dspy.OutputField()
+
+
+class RatePersona(dspy.Signature):
+    """Say how particular the persona is, from 1 to 5.
+
+    1: fits nearly anybody. 2: a wide field or hobby. 3: an occupation or a clear role. 4: an occupation with what this
+    person does in it. 5: so particular that few people on earth would fit.
+    """
+
+    persona: str = dspy.InputField()
+    particular: Specificity = dspy.OutputField()
+
+
+class PickPersona(dspy.Signature):
+    """Say which of the four personas the item was written for: A, B, C or D."""
+
+    item: str = dspy.InputField()
+    personas: str = dspy.InputField()
+    answer: Literal["A", "B", "C", "D"] = dspy.OutputField()
 
 
 class Persona(Row):

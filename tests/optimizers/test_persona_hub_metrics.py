@@ -1,12 +1,24 @@
 """Metrics of Persona Hub: good draws rank above planted faults, and feedback quotes what was wrong."""
 
+import asyncio
+from collections import Counter
 from typing import Any
 
 import dspy
 import pytest
 
 import synthwright as sw
+from synthwright.errors import ConfigError
 from synthwright.optimizers.metrics.persona_hub import HELD_OUT, METRIC, specificity, vague_words
+from synthwright.optimizers.metrics.persona_hub_judges import (
+    adherence,
+    choices_of,
+    labelled_items,
+    order_agreement,
+    picked,
+    rate_ladders,
+    specificity_ladders,
+)
 from synthwright.optimizers.seeds import no_overlap, shipped_seeds
 from synthwright.programs.base import data_path, read_jsonl
 from synthwright.programs.persona_hub import PersonaHub
@@ -29,7 +41,7 @@ GOOD = {
     "text": "A mountain rescue handler who trains an avalanche dog to dig for strangers in snow holes.",
     "persona": "A headmistress whose island school owns one piano that nobody has tuned for ten years.",
     "math": "A baker carries 48 loaves on a bicycle. On 3 market days she sells 40, 36 and 45 of them and gives the "
-    "rest of each day to a shelter that shares them among 9 people. How many loaves does each of them get in 12 such weeks?",
+    "rest of each day to a shelter that shares them among 9 people. How many does each of them get in 12 such weeks?",
 }
 
 
@@ -248,3 +260,59 @@ def test_optimize_finds_demonstrations_that_make_personas_particular(tmp_path):
         draws=1,
     )
     assert tuned.metric.after > tuned.metric.before and tuned.generator.all_predictors()["describe"].demos
+
+
+# Judges
+
+
+def context(**answers):
+    return dspy.context(lm=ScriptedLM(answers), adapter=dspy.JSONAdapter())
+
+
+def test_the_ladders_grow_and_the_right_letters_are_spread():
+    ladders = specificity_ladders()
+    assert len(ladders) == 8 and {len(rungs) for rungs in ladders.values()} == {3}
+    for rungs in ladders.values():
+        scores = [specificity(persona) for persona in rungs]
+        assert scores == sorted(scores) and len(set(scores)) == 3
+    cases = labelled_items()
+    assert Counter(case["right"] for case in cases) == dict.fromkeys("ABCD", 4)
+    assert all(len(set(case["personas"])) == 4 for case in cases)
+
+
+def test_a_right_judge_agrees_a_planted_error_shows_and_a_constant_one_is_chance():
+    hub = PersonaHub(min_specificity=1)
+    right = {persona: 2 * step + 1 for rungs in specificity_ladders().values() for step, persona in enumerate(rungs)}
+    with context(**{"*": lambda call: {"particular": right[call["persona"]]}}):
+        assert order_agreement(asyncio.run(rate_ladders(hub))) == 1.0
+    planted = right | {specificity_ladders()["music"][0]: 5}
+    with context(**{"*": lambda call: {"particular": planted[call["persona"]]}}):
+        assert order_agreement(asyncio.run(rate_ladders(hub))) == (24 - 1.5) / 24
+    with context(**{"*": {"particular": 3}}):
+        assert order_agreement(asyncio.run(rate_ladders(hub))) == 0.5
+    with context(**{"*": "No JSON."}):
+        assert order_agreement(asyncio.run(rate_ladders(hub))) == 0.5
+    with pytest.raises(ConfigError, match="min_specificity=1"):
+        asyncio.run(rate_ladders(PersonaHub()))
+
+
+def test_a_right_picker_scores_one_a_constant_one_a_quarter_and_garbage_nothing():
+    right = {case["item"]: case["right"] for case in labelled_items()}
+    with context(**{"*": lambda call: {"answer": right[call["item"]]}}):
+        assert asyncio.run(picked(labelled_items())) == 1.0
+    with context(**{"*": {"answer": "B"}}):
+        assert asyncio.run(picked(labelled_items())) == 0.25
+    with context(**{"*": "No JSON."}):
+        assert asyncio.run(picked(labelled_items())) == 0.0
+
+
+def test_adherence_puts_a_rows_persona_among_three_others_of_the_run():
+    rows = [row(f"How many {n} loaves?", of=f"A baker of village {n} who sells loaves.") for n in range(8)]
+    cases = choices_of(rows)
+    for made, case in zip(rows, cases, strict=True):
+        assert case["personas"]["ABCD".index(case["right"])] == made.persona and len(set(case["personas"])) == 4
+    right = {case["item"]: case["right"] for case in cases}
+    with context(**{"*": lambda call: {"answer": right[call["item"]]}}):
+        assert asyncio.run(adherence(rows)) == 1.0
+    with pytest.raises(ConfigError, match="4 personas or more, got 1"):
+        choices_of(rows[:1])

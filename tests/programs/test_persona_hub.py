@@ -211,6 +211,17 @@ def test_our_own_passages_can_all_be_used():
         assert persona_of(made) == NURSE
 
 
+def test_a_judge_can_drop_what_is_not_particular_and_is_frozen():
+    seed = {"text": TEXT}
+    made, lm = ask(seed, {"describe": {"persona": NURSE}, "rate": {"particular": 3}}, min_specificity=4)
+    assert reasons(made) == [("rate", "not_particular")] and lm.calls[1]["persona"] == NURSE
+    made, _ = ask(seed, {"describe": {"persona": NURSE}, "rate": {"particular": 4}}, min_specificity=4)
+    assert persona_of(made) == NURSE
+    made, _ = ask(seed, {"describe": {"persona": NURSE}, "rate": {"particular": 9}}, min_specificity=4)
+    assert reasons(made) == [("rate", "unparsable")]
+    assert "rate" not in PersonaHub(min_specificity=4).target_predictors()
+
+
 # Persona to persona
 
 
@@ -893,6 +904,7 @@ def test_the_faithful_preset_adds_no_check_of_items(tmp_path):
         ({"data_types": ()}, "`data_types` is empty"),
         ({"mode": "one_shot"}, "'one_shot'"),
         ({"checks": ("generics",)}, "'generics'.*'generic'"),
+        ({"min_specificity": 6}, "`min_specificity` has no 6"),
         ({"embedder": "openai"}, "`embedder` must be 'embedded' or a function"),
         ({"minhash": 1.5}, "threshold"),
         ({"mode": "few_shot", "examples": {"math": []}}, "`examples` for 'math'"),
@@ -904,16 +916,16 @@ def test_a_bad_argument_is_an_error_that_names_it(arguments, message):
 
 
 def test_optimizers_see_personas_and_items_but_not_the_solvers():
-    hub = PersonaHub(answers="agreement", preferences=True, implement=True)
+    hub = PersonaHub(answers="agreement", preferences=True, implement=True, min_specificity=3)
     assert set(hub.target_predictors()) == {"describe", "relate", *WRITERS.values()}
-    assert set(hub.all_roles()) == {"generator", "solver", "second_solver"}
+    assert set(hub.all_roles()) == {"generator", "judge", "solver", "second_solver"}
     prompts = [signature_of(predictor).instructions for predictor in hub.target_predictors().values()]
     assert len(set(prompts)) == len(prompts)
 
 
 def test_shipped_demonstrations_are_valid_and_apart_from_the_tuning_seeds():
     demos = shipped("persona_hub")
-    hub = PersonaHub(answers="agreement", preferences=True, implement=True)
+    hub = PersonaHub(answers="agreement", preferences=True, implement=True, min_specificity=3)
     assert set(demos) == set(hub.all_predictors()) and all(len(each) == 3 for each in demos.values())
     for demo in demos["describe"]:
         made, _ = ask({"text": demo["text"]}, {"describe": {"persona": demo["persona"]}})
