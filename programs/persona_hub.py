@@ -55,6 +55,9 @@ NOT_GIVEN = "not given"
 SMALL_HUB = 64
 """Personas of a run without a target. Ours: the paper goes on to a billion."""
 
+LEAST_HUB = 16
+"""Personas of a run with a smaller target: some texts and relations give none, and a run must not end over that."""
+
 
 class PersonaHub(Generator[PersonaRow]):
     """Finds personas in texts, then their colleagues, clients and rivals, and lets each one pull an item out of the LM.
@@ -70,7 +73,8 @@ class PersonaHub(Generator[PersonaRow]):
             thirty short passages of our own.
         texts: Texts asked about at most; None for half of the hub, or all of it without expansions.
         per_text: Personas asked for a text, each for another action, 1 to 4.
-        personas: Size of the hub at which expansion ends; None for as many as rows are wanted, or 64 without a target.
+        personas: Size of the hub at which expansion ends; None for as many as rows are wanted, at least 16, or 64
+            without a target.
         expansions: Rounds of persona-to-persona. The paper does 6, after six degrees of separation (section 2.2).
         children: Related personas asked for each one expanded. The paper does not say.
         relations: Relations with their inverses, or names only; None for our own 19; empty to leave it to the LM.
@@ -238,7 +242,7 @@ class PersonaHub(Generator[PersonaRow]):
         return (yield from self._passes(hub, pool, plans.passes_begin(hub, self.expansions, room)))
 
     def _size(self, pool: Pool[PersonaRow]) -> int:
-        return self.personas or pool.target or SMALL_HUB
+        return self.personas or max(pool.target or SMALL_HUB, LEAST_HUB)
 
     def _beginning(self, pool: Pool[PersonaRow]) -> Iterable[Seed]:
         """Round 0: the worked examples whose personas are to be found, then the texts."""

@@ -958,9 +958,10 @@ def test_diversity_is_compared_with_the_baseline():
 
 
 @pytest.mark.embedded
-def test_the_embedded_lm_makes_an_item_of_a_persona_it_was_given(embedded, tmp_path):
+def test_the_embedded_lm_writes_a_prompt_for_a_persona(embedded, tmp_path):
+    given = [{"persona": passage} for passage in (NURSE, TUNER, "A ferry cook who grows herbs in old life belts.")]
     hub = PersonaHub(expansions=0, data_types=("instruction",))
-    run = sw.generate(
-        hub, seeds=[{"text": next(iter(own_passages())).text}], lms=embedded, out=tmp_path, budget=sw.Budget(calls=6)
-    )
-    assert run.usage and run.shipped and (len(run) or run.funnel.lost)
+    run = sw.generate(hub, seeds=given, n=1, lms=embedded, out=tmp_path, budget=sw.Budget(calls=6), concurrency=1)
+    (row,) = run
+    assert row.persona in (NURSE, TUNER, given[2]["persona"]) and item_problem(row, ITEM_CHECKS) is None
+    assert "write_prompt" in run.shipped
