@@ -71,7 +71,7 @@ class PersonaHub(Generator[PersonaRow]):
     Args:
         corpus: Where texts come from if no seeds are given: any `Corpus`, or paths of files and folders; None for
             thirty short passages of our own.
-        texts: Texts asked about at most; None for half of the hub, or all of it without expansions.
+        texts: Calls about texts at most; None for half of the hub, all of it without expansions, or all seeds given.
         per_text: Personas asked for a text, each for another action, 1 to 4.
         personas: Size of the hub at which expansion ends; None for as many as rows are wanted, at least 16, or 64
             without a target.
@@ -101,7 +101,7 @@ class PersonaHub(Generator[PersonaRow]):
         same_solver: Let `solver` and `second_solver` be one LM.
         preferences: Also ask for a prompt without one of its requirements and answer it, which makes a pair.
         implement: Also ask for the code of tools. It is parsed, never run.
-        passes: Passes over the hub without a target, 1 or more. With one, passes go on as long as they give rows.
+        passes: Passes over the hub without a target, 1 or more. With one, they go on as long as they give rows.
         baseline: Ask for the same items without any persona, to compare their diversity.
         temperature: Of everything but solving, 0 to 2. The released script uses 0.7.
         top_p: Nucleus, in (0, 1]; None for the LM's own.
@@ -216,7 +216,7 @@ class PersonaHub(Generator[PersonaRow]):
     def plan(self, pool: Pool[PersonaRow]) -> Yields[Seed, None, str | None]:
         """Texts, then expansions, then passes over the hub until there is nothing more to ask.
 
-        A pass is a round: with a target, the next one follows only if the last one gave a row.
+        A pass is a round: with a target, they end when as many in a row as there are types gave nothing.
         """
         if self.baseline:
             return (yield from self._passes(plans.Hub(personas=[""] * self._size(pool)), pool, 0))
@@ -260,7 +260,9 @@ class PersonaHub(Generator[PersonaRow]):
 
     def _passes(self, hub: plans.Hub, pool: Pool[PersonaRow], first: int) -> Yields[Seed, None, str | None]:
         number = max(0, pool.round - first)
-        if number and ((pool.target is None and number >= self.passes) or not plans.has_row_of(pool, number - 1)):
+        if pool.target is None and number >= self.passes:
+            return self._said("every persona was asked as often as wanted")
+        if number >= (turns := len(self.data_types)) and not plans.has_row_since(pool, number - turns):
             return self._said(f"every persona was asked {number} times" if number > 1 else "every persona was asked")
         yield from plans.items(
             hub.personas,

@@ -23,6 +23,7 @@ from synthwright.signatures.persona_hub import ACTIONS, DATA_TYPES, Action, Exam
 __all__ = [
     "Hub",
     "expansion",
+    "has_row_since",
     "items",
     "own_passages",
     "passes_begin",
@@ -221,9 +222,9 @@ def items(
         yield seed
 
 
-def has_row_of(pool: Pool[Any], draw: int) -> bool:
-    """Whether a pass over the hub gave a row: the newest rows are looked at first."""
-    return any(row.draw == draw for row in reversed(pool))
+def has_row_since(pool: Pool[Any], draw: int) -> bool:
+    """Whether a pass over the hub gave a row, or a later one: the newest rows are looked at first."""
+    return any(row.draw >= draw for row in reversed(pool))
 
 
 @cache

@@ -379,6 +379,13 @@ def test_passes_end_if_the_last_one_gave_nothing(tmp_path):
     assert len(run) == 1 and run.stopped.startswith("every persona was asked 2 times")
 
 
+def test_a_pass_that_gives_nothing_is_followed_by_those_with_the_other_types(tmp_path):
+    lm = script(write_math={"problem": "No."}, write_riddle={"puzzle": "No."})
+    hub = PersonaHub(expansions=0, data_types=("math", "logic", "instruction"))
+    run = sw.generate(hub, seeds=texts(1), lms=lm, out=tmp_path, n=2)
+    assert [row.draw for row in run] == [2, 5]
+
+
 def test_without_a_target_there_are_as_many_passes_as_wanted(tmp_path):
     run = sw.generate(PersonaHub(expansions=0, passes=2), seeds=texts(3), lms=script(), out=tmp_path)
     assert Counter(row.draw for row in run) == {0: 3, 1: 3}
@@ -409,7 +416,9 @@ def test_the_baseline_asks_the_same_without_personas(tmp_path):
     run = sw.generate(PersonaHub(baseline=True, personas=6), lms=lm, out=tmp_path)
     assert {call.predictor for call in lm.calls} == set(WRITERS.values())
     assert {call["persona"] for call in lm.calls} == {"anybody"} and {row.persona for row in run} == {""}
-    assert [row.data_type for row in run] == list(DATA_TYPES) and run.stopped == "every persona was asked"
+    assert [row.data_type for row in run] == list(
+        DATA_TYPES
+    ) and run.stopped == "every persona was asked as often as wanted"
 
 
 # Checks of items
