@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, cast
 
 import dspy
 
-from synthwright.errors import ConfigError, ParseError, did_you_mean
+from synthwright.errors import ConfigError, ParseError
 from synthwright.filters import (
     EmbeddingNovelty,
     ExactDuplicate,
@@ -23,7 +23,8 @@ from synthwright.pool import Pool, Seed
 from synthwright.programs import persona_hub_answers as answering
 from synthwright.programs import persona_hub_plan as plans
 from synthwright.programs.base import Frozen, Generator, unparsable
-from synthwright.programs.persona_hub_items import ITEM_CHECKS, clean_item, item_problem
+from synthwright.programs.persona_hub_arguments import check_arguments
+from synthwright.programs.persona_hub_items import ITEM_CHECKS, item_fields, item_problem, repeats_example
 from synthwright.programs.persona_hub_personas import CHECKS, clean_persona, problem_of, repeats, text_problem
 from synthwright.programs.prompts import signature_of
 from synthwright.retrieval import Corpus, Passage, neutralise
@@ -179,7 +180,7 @@ class PersonaHub(Generator[PersonaRow]):
         self.answers: Literal["none", "one", "agreement"] = answers
         self.preferences, self.implement, self.passes, self.baseline = preferences, implement, passes, baseline
         self.temperature, self.top_p, self.max_tokens, self.seed = temperature, top_p, max_tokens, seed
-        self._validate()
+        check_arguments(self)
         known = {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens}
         sampling = {name: value for name, value in known.items() if value is not None}
         self.describe = dspy.Predict(prompts.DescribeReader, **sampling)
@@ -368,7 +369,7 @@ class PersonaHub(Generator[PersonaRow]):
         stage = {"text": "describe", "persona": "relate", "given": "seed"}[origin]
         problem = self._problem(persona, source)
         if not problem and self.checks and origin != "given":
-            problem = _repeats_example(persona, getattr(self, stage).demos)
+            problem = repeats_example(persona, getattr(self, stage).demos)
         if problem:
             return _lost(stage, problem, {"persona": persona or reply, "source": source})
         if self.min_specificity is not None:
@@ -414,13 +415,13 @@ class PersonaHub(Generator[PersonaRow]):
             data_type=data_type,
             mode=self.mode,
             draw=draw,
-            detail=detail.partition(":")[0],
+            detail=detail.partition(":")[0] if data_type == "npc" else detail,  # a world's name, without its lore
             parent_ids=parent_ids,
-            **_fields(data_type, reply),
+            **item_fields(data_type, reply),
         )
         problem = item_problem(row, self.item_checks) if row.text else "empty"
         if not problem and self.item_checks:
-            problem = _repeats_example(row.text, inputs.get("demos", writer.demos))
+            problem = repeats_example(row.text, inputs.get("demos", writer.demos))
         if problem:
             return _lost(WRITERS[data_type], problem, row.record())
         made, rejected = await self._answered(row)
@@ -494,51 +495,6 @@ class PersonaHub(Generator[PersonaRow]):
             yield Repetition("text")
         yield ExactDuplicate(("data_type", "text", "title"))
 
-    def _validate(self) -> None:
-        least = {"per_text": 1, "expansions": 0, "children": 1, "shown": 1, "passes": 1, "texts": 1, "personas": 1}
-        for name, low in {**least, "max_tokens": 1}.items():
-            value = getattr(self, name)
-            if value is not None and value < low:
-                raise ConfigError(f"`{name}` must be at least {low}, got {value!r}.")
-        if self.per_text > len(prompts.ACTIONS) or self.expansions > 255:
-            raise ConfigError(
-                f"`per_text` must be at most {len(prompts.ACTIONS)} and `expansions` at most 255, got "
-                f"{self.per_text!r} and {self.expansions!r}."
-            )
-        if not 0 <= self.temperature <= 2 or not (self.top_p is None or 0 < self.top_p <= 1):
-            raise ConfigError(
-                f"`temperature` must be in [0, 2] and `top_p` in (0, 1], got {self.temperature!r} and {self.top_p!r}."
-            )
-        choices = {
-            "checks": CHECKS,
-            "item_checks": ITEM_CHECKS,
-            "data_types": DATA_TYPES,
-            "mode": ("zero_shot", "few_shot", "persona_enhanced"),
-            "answers": ("none", "one", "agreement"),
-            "min_specificity": (None, 1, 2, 3, 4, 5),
-        }
-        for name, known in choices.items():
-            given = getattr(self, name)
-            for value in given if isinstance(given, tuple) else (given,):
-                if value not in known:
-                    raise ConfigError(f"`{name}` has no {value!r}. {did_you_mean(str(value), map(str, known))}")
-        if not self.data_types:
-            raise ConfigError(f"`data_types` is empty: name some of {', '.join(DATA_TYPES)}.")
-        if self.embedder is not None and self.embedder != "embedded" and not callable(self.embedder):
-            raise ConfigError(f"`embedder` must be 'embedded' or a function of texts, got {self.embedder!r}.")
-
-
-def _fields(data_type: DataType, reply: dspy.Prediction) -> dict[str, Any]:
-    """The fields of a row that a reply gives."""
-    if data_type == "knowledge":
-        return {"text": clean_item(reply.article), "title": clean_item(reply.title)}
-    if data_type == "npc":
-        names = {"text": reply.background, "title": reply.name, "interaction": reply.interaction}
-        return {name: clean_item(text) for name, text in names.items()}
-    if data_type == "tool":
-        return {"text": reply.tool.description.strip(), "title": reply.tool.name.strip(), "tool": reply.tool}
-    return {"text": clean_item(reply[{"math": "problem", "logic": "puzzle", "instruction": "prompt"}[data_type]])}
-
 
 def _blank(data_type: str) -> dict[str, str]:
     """The detail of a worked example, which has none."""
@@ -554,13 +510,6 @@ def _text_of(example: Mapping[str, Any]) -> str:
     """What a persona is looked for in: the words of a worked example."""
     parts = (part if isinstance(part, str) else json.dumps(_plain(example)[name]) for name, part in example.items())
     return "\n".join(parts)
-
-
-def _repeats_example(text: str, demos: Sequence[Mapping[str, Any] | dspy.Example]) -> str | None:
-    """An answer that is the one of a worked example that the LM was shown: weak LMs copy."""
-    shown = (value for demo in demos for name, value in demo.items() if name != "text" and isinstance(value, str))
-    found = next((value for value in shown if len(value.split()) > 3 and repeats(text, value)), None)
-    return f"repeats_example: {found[:80]!r}" if found else None
 
 
 def _lost(stage: str, problem: str, content: dict[str, Any]) -> dspy.Prediction:

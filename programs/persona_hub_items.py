@@ -4,13 +4,16 @@ The released code keeps the fixed prefixes that its prompts ask for, and replies
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import dspy
 
 from synthwright.filters.words import ngrams, words
-from synthwright.programs.persona_hub_personas import stutter
-from synthwright.signatures.persona_hub import PersonaRow
+from synthwright.programs.persona_hub_personas import repeats, stutter
+from synthwright.signatures.persona_hub import DataType, PersonaRow
 
-__all__ = ["ITEM_CHECKS", "clean_item", "item_problem"]
+__all__ = ["ITEM_CHECKS", "clean_item", "item_fields", "item_problem", "repeats_example"]
 
 FEWEST_WORDS = {"math": 8, "logic": 8, "instruction": 4, "knowledge": 40, "npc": 8, "tool": 3}
 """Words of an item of each type, at least. Ours."""
@@ -156,3 +159,24 @@ ITEM_CHECKS: Mapping[str, Callable[[PersonaRow], str | None]] = {
     )
 }
 """Our checks of an item by name; each looks at the types that it is about."""
+
+
+def item_fields(data_type: DataType, reply: dspy.Prediction) -> dict[str, Any]:
+    """The fields of a row that a reply gives."""
+    if data_type == "knowledge":
+        return {"text": clean_item(reply.article), "title": clean_item(reply.title)}
+    if data_type == "npc":
+        names = {"text": reply.background, "title": reply.name, "interaction": reply.interaction}
+        return {name: clean_item(text) for name, text in names.items()}
+    if data_type == "tool":
+        return {"text": reply.tool.description.strip(), "title": reply.tool.name.strip(), "tool": reply.tool}
+    return {"text": clean_item(reply[{"math": "problem", "logic": "puzzle", "instruction": "prompt"}[data_type]])}
+
+
+def repeats_example(text: str, demos: Sequence[Any]) -> str | None:
+    """An answer that is the one of a worked example that the LM was shown: weak LMs copy."""
+    values = [value for demo in demos for name, value in demo.items() if name != "text"]
+    shown = (value.get("description", "") if isinstance(value, Mapping) else value for value in values)
+    long = (value for value in shown if isinstance(value, str) and len(value.split()) > 3)
+    found = next((value for value in long if repeats(text, value)), None)
+    return f"repeats_example: {found[:80]!r}" if found else None

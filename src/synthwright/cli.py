@@ -122,6 +122,9 @@ def show(
     out.print("\n[bold]Filters[/bold], in order")
     for test in generator.filters:
         out.print(f"  {escape(_brief(test, 110))}")
+    for kind, tests in generator.artifact_filters.items():
+        for test in tests:
+            out.print(f"  of {kind.__name__} artifacts: {escape(_brief(test, 90))}")
     targets = generator.target_predictors()
     for name, predictor in generator.all_predictors().items():
         signature = signature_of(predictor)

@@ -523,6 +523,9 @@ def test_an_answer_copied_from_a_worked_example_is_dropped():
         {"write_math": {"problem": "What are 2 and 3 and 4?"}},
     )
     assert reasons(made) == [("write_math", "too_short")]  # our other checks come first
+    shown = shipped_examples()["tool"][0]
+    made, _ = ask({"persona": NURSE, "data_type": "tool"}, {"write_tool": shown}, mode="few_shot")
+    assert reasons(made) == [("write_tool", "repeats_example")]
     hub = PersonaHub()
     hub.describe.demos = [dspy.Example(text=TEXT, action="read", persona=NURSE)]
     hub.describe.lm = script(describe={"persona": NURSE})
