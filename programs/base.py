@@ -41,6 +41,8 @@ class Generator(dspy.Module, Generic[RowT]):
         targets: Names of the predictors that optimizers tune; empty for all that are not frozen.
         presets: Arguments of `__init__` by preset. `practical` holds the defaults, `faithful` the paper's numbers.
         filters: What to keep, in order. Per run copies are made, so they may hold an index.
+        artifact_filters: The same for artifacts, by their type: those that a filter drops are kept as rejects, and no
+            plan sees them. Artifacts of other types are not looked at.
 
     Example:
         >>> class Riddles(Generator[Riddle]):
@@ -56,6 +58,7 @@ class Generator(dspy.Module, Generic[RowT]):
     targets: ClassVar[tuple[str, ...]] = ()
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     filters: Sequence[Filter | RowCheck] = ()
+    artifact_filters: Mapping[type[Row], Sequence[Filter | RowCheck]] = {}
 
     def plan(self, pool: Pool[RowT]) -> Iterable[Seed]:
         """The seeds of the next round; none means that there is nothing more to ask.

@@ -59,3 +59,17 @@ def test_missing_is_what_the_target_lacks(target, missing):
 def test_a_plan_can_be_tried_without_a_run():
     pool = Pool(rows, seeds=[{"a": 1}], target=9, round=2)
     assert (pool.seeds, pool.target, pool.round) == ([{"a": 1}], 9, 2)
+
+
+def test_artifacts_can_be_read_one_at_a_time():
+    mixed = [Topic(topic="a"), Riddle(riddle="r"), SubTopic(topic="b")]
+    pool = Pool(artifacts=mixed)
+    each = pool.each_artifact(Topic)
+    mixed.append(Topic(topic="later"))
+    assert next(each) is mixed[0] and list(each) == [mixed[2]] == pool.artifacts(Topic)[1:]
+
+
+def test_fields_of_artifacts_can_be_read_alone():
+    pool = Pool(artifacts=[Topic(topic="a"), Riddle(riddle="r"), SubTopic(topic="b")])
+    assert list(pool.artifact_values(Topic, "topic")) == [("a",), ("b",)]
+    assert list(pool.artifact_values(SubTopic, "id", "topic")) == [(SubTopic(topic="b").id, "b")]

@@ -1,7 +1,7 @@
 """What a generator sees of its run when it plans the next round."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, TypeVar, cast, overload
 
 from synthwright.signatures.rows import Row
 
@@ -58,8 +58,24 @@ class Pool(Sequence[RowT], Generic[RowT]):
 
     def artifacts(self, kind: type[ArtifactT]) -> list[ArtifactT]:
         """The intermediate results of one type made so far, in order: what generators return as `artifacts`."""
+        return list(self.each_artifact(kind))
+
+    def each_artifact(self, kind: type[ArtifactT]) -> Iterator[ArtifactT]:
+        """What `artifacts` lists, one at a time: a plan over very many need not hold them."""
         found = (self._artifacts[index] for index in range(self._artifacts_size))
-        return [artifact for artifact in found if isinstance(artifact, kind)]
+        return (artifact for artifact in found if isinstance(artifact, kind))
+
+    def artifact_values(self, kind: type[ArtifactT], *fields: str) -> Iterator[tuple[Any, ...]]:
+        """Some fields of the artifacts of one type, in order, without making the artifacts: for plans over very many.
+
+        Args:
+            kind: The type.
+            *fields: Names of fields that hold text, numbers or None; `id` is one, too.
+        """
+        stored = getattr(self._artifacts, "values", None)
+        if callable(stored):
+            return cast(Iterator[tuple[Any, ...]], stored(kind, fields))
+        return (tuple(getattr(artifact, name) for name in fields) for artifact in self.each_artifact(kind))
 
     @property
     def missing(self) -> int | None:

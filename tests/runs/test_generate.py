@@ -14,6 +14,7 @@ import synthwright as sw
 from synthwright.errors import ConfigError
 from synthwright.filters import ExactDuplicate, Length
 from synthwright.lms.calls import EngineLM
+from synthwright.runs.store import Store
 from synthwright.testing import Reply, ScriptedLM
 
 
@@ -541,3 +542,76 @@ def test_context_variables_of_the_caller_reach_the_program(tmp_path):
         return sw.generate(Reading(), seeds=WORDS[:1], out=tmp_path, lms=echo)
 
     assert asyncio.run(notebook()).rows[0].riddle == "set"
+
+
+class Word(sw.Row):
+    text: str
+
+
+class Note(sw.Row):
+    text: str
+
+
+class Words(sw.Generator[Riddle]):
+    """Round 0 makes words and notes as artifacts; later rounds make a riddle of each word that was kept."""
+
+    def __init__(self):
+        super().__init__()
+        self.artifact_filters = {Word: (Length("text", max_words=1), ExactDuplicate(("text",)))}
+        self.write = dspy.Predict("word -> riddle")
+
+    def plan(self, pool):
+        if pool.round == 0:
+            return pool.seeds or ()
+        known = {row.word for row in pool}
+        return [{"word": word.text, "ask": True} for word in pool.artifacts(Word) if word.text not in known]
+
+    async def aforward(self, word, ask=False):
+        if not ask:
+            return dspy.Prediction(rows=[], artifacts=[Word(text=word), Note(text=word)])
+        return dspy.Prediction(rows=[Riddle(word=word, riddle=(await self.write.acall(word=word)).riddle)])
+
+
+SOME_WORDS = [{"word": word} for word in ("snow", "two words", "Snow", "rain")]
+
+
+@pytest.mark.parametrize("concurrency", [1, 8])
+def test_filters_of_artifacts_decide_what_later_rounds_see(tmp_path, concurrency):
+    lm = ScriptedLM({"write": lambda call: {"riddle": f"about {call['word']}"}})
+    run = sw.generate(Words(), seeds=SOME_WORDS, out=tmp_path, lms=lm, concurrency=concurrency)
+    assert [row.word for row in run] == ["snow", "rain"]
+    assert list(run.funnel.lost) == [("length", "too_long", 1), ("exact_duplicate", "duplicate", 1)]
+    with Store(tmp_path) as store:
+        kept = [(type(each).__name__, cast(Any, each).text) for each in store.log("artifacts")]
+    assert kept.count(("Word", "snow")) == 1 and ("Word", "Snow") not in kept
+    assert [text for name, text in kept if name == "Note"] == ["snow", "two words", "Snow", "rain"]
+    assert run.config()["artifact_filters"] == {
+        "Word": ["Length(field='text', min_words=1, max_words=1)", "ExactDuplicate(fields=('text',))"]
+    }
+
+
+def test_a_resumed_run_remembers_the_artifacts_that_it_kept(tmp_path):
+    lm = ScriptedLM({"write": lambda call: {"riddle": f"about {call['word']}"}})
+    whole = sw.generate(Words(), seeds=SOME_WORDS, out=tmp_path / "whole", lms=lm, concurrency=1)
+
+    class Stop(Exception):
+        pass
+
+    def stop(progress):
+        if progress.seeds == 2:
+            raise Stop
+
+    with pytest.raises(Stop):
+        sw.generate(Words(), seeds=SOME_WORDS, out=tmp_path / "part", lms=lm, concurrency=1, progress=stop)
+    resumed = sw.generate(Words(), seeds=SOME_WORDS, out=tmp_path / "part", lms=lm, concurrency=1)
+    assert [row.id for row in resumed] == [row.id for row in whole]
+    assert list(resumed.funnel.lost) == list(whole.funnel.lost)
+
+
+def test_a_stored_row_keeps_its_id(tmp_path):
+    with Store(tmp_path) as store:
+        store.admit(0, [(0, Riddle(word="snow", riddle="I fall."))], [], [Word(text="snow")], stored=False)
+        loaded = [store.log("rows")[0], store.log("artifacts")[0]]
+    assert [row.id for row in loaded] == [Riddle(word="snow", riddle="I fall.").id, Word(text="snow").id]
+    assert loaded[0] == Riddle(word="snow", riddle="I fall.")
+    assert loaded[0].model_copy(update={"riddle": "I melt."}).id == Riddle(word="snow", riddle="I melt.").id

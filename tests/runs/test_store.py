@@ -4,6 +4,7 @@ import pytest
 
 from synthwright.errors import RunMismatchError, StoreError
 from synthwright.lms import Usage
+from synthwright.pool import Pool
 from synthwright.runs.files import write_lines
 from synthwright.runs.store import Outcome, RowLog, Store, dump
 from synthwright.signatures.rows import Rejected, Row
@@ -144,3 +145,34 @@ def test_lines_are_written_whole_or_not_at_all(tmp_path):
     with pytest.raises(StoreError, match=r"Cannot write .*rows.jsonl': No space left on device. Nothing is lost"):
         write_lines(path, half())
     assert len(path.read_text().splitlines()) == 2 and [p.name for p in tmp_path.iterdir()] == ["rows.jsonl"]
+
+
+class Entry(Row):
+    text: str
+    size: int = 0
+    note: str | None = None
+
+
+class SubEntry(Entry):
+    pass
+
+
+def test_fields_of_artifacts_are_read_as_the_artifacts_hold_them(tmp_path):
+    made = [Entry(text='a "quoted" \\\\ line\\n\\u2028', size=3), SubEntry(text="é 漢", note="n"), Topic(topic="x")]
+    made += [Entry(text=f"{n}", size=n) for n in range(5000)]
+    with Store(tmp_path) as store:
+        store.admit(0, [], [], made, stored=False)
+        for size in (None, 2, 4097):
+            pool = Pool(artifacts=store.log("artifacts", size))
+            listed = Pool(artifacts=made[:size])
+            for kind in (Entry, SubEntry):
+                fields = ("id", "text", "size", "note")
+                assert list(pool.artifact_values(kind, *fields)) == list(listed.artifact_values(kind, *fields))
+
+
+def test_half_a_character_does_not_end_the_reading(tmp_path):
+    made = [Entry(text="whole"), Entry(text="half \\ud800 of one"), Entry(text="last")]
+    with Store(tmp_path) as store:
+        store.admit(0, [], [], made, stored=False)
+        found = [text for (text,) in Pool(artifacts=store.log("artifacts")).artifact_values(Entry, "text")]
+    assert found == ["whole", "half \\ud800 of one", "last"]

@@ -131,6 +131,9 @@ def _print(cls: type[Generator[Any]], generator: Generator[Any]) -> None:
     out.print("\n[bold]Filters[/bold], in order")
     for test in generator.filters:
         out.print(f"  {escape(brief(test, 110))}")
+    for kind, tests in generator.artifact_filters.items():
+        for test in tests:
+            out.print(f"  of {kind.__name__} artifacts: {escape(brief(test, 90))}")
     _print_prompts(generator)
     metric, held_out = shipped_metrics(generator)
     if metric is not None and held_out is not None:

@@ -102,7 +102,8 @@ class Session(Generic[RowT]):
         self.generator: Generator[RowT] = generator.deepcopy()
         self.shipped = apply_shipped(self.generator, self.lms) if demonstrations else []
         wanted = generator.filters if filters is None else filters
-        self.filters = [copy.deepcopy(f) if isinstance(f, Filter) else as_filter(f) for f in wanted]
+        self.filters = _own(wanted)
+        self.artifact_filters = {kind: _own(tests) for kind, tests in generator.artifact_filters.items()}
         self.method = generator.stem()
         self.out = Path(out) if out is not None else Path("runs") / self.method
         self.budget, self.prices, self.journal = budget, prices, journal
@@ -134,6 +135,7 @@ class Session(Generic[RowT]):
             "prompts": self.provenance.prompts,
             "lms": {role: describe(lm) for role, lm in self.lms.items()},
             "filters": [without_addresses(repr(f)) for f in self.filters],
+            **self._artifact_config(),
             "seed": self.seed,
             "seeds": digest(self.seeds),
         }
@@ -150,6 +152,12 @@ class Session(Generic[RowT]):
             "shipped_demonstrations": list(self.shipped),
             "version": self.provenance.version,
         }
+
+    def _artifact_config(self) -> dict[str, Any]:
+        found = {
+            kind.__name__: [without_addresses(repr(f)) for f in tests] for kind, tests in self.artifact_filters.items()
+        }
+        return {"artifact_filters": found} if found else {}
 
     async def run(self) -> Run[RowT]:
         """Do what is left to do, and write the files."""
@@ -383,27 +391,44 @@ class Session(Generic[RowT]):
         waiting.fresh.clear()
 
     def _filter(self, index: int, outcome: Outcome) -> tuple[list[tuple[int, Row]], list[Rejected]]:
-        """The rows of a seed that every filter keeps, by position, and all that was dropped."""
+        """The rows of a seed that every filter keeps, by position, and all that was dropped.
+
+        Artifacts that a filter drops are taken out of the outcome.
+        """
         kept: list[tuple[int, Row]] = []
         rejected = list(outcome.rejected)
+        if self.artifact_filters:
+            outcome.artifacts = [
+                each for each in outcome.artifacts if self._admit(each, self._tests_of(each), rejected)
+            ]
         provenance = self.provenance.model_copy(update={"seed": index})
         for position, row in enumerate(outcome.rows):
-            verdicts = ((test, test.check(row)) for test in self.filters)
-            test, verdict = next(((t, v) for t, v in verdicts if v is not None), (None, None))
-            if test is not None and verdict is not None:
-                if not isinstance(verdict, str):
-                    raise ConfigError(
-                        f"The filter {test.name} returned {verdict!r}; it must return None to keep a row, or a reason."
-                    )
-                reason, _, detail = verdict.partition(":")
-                rejected.append(
-                    Rejected(stage=test.name, reason=reason.strip(), detail=detail.strip(), content=row.record())
-                )
-                continue
-            for test in self.filters:
-                test.add(row)
-            kept.append((position, row.model_copy(update={"provenance": provenance})))
+            if self._admit(row, self.filters, rejected):
+                kept.append((position, row.model_copy(update={"provenance": provenance})))
         return kept, rejected
+
+    def _admit(self, row: Row, tests: Sequence[Filter], rejected: list[Rejected]) -> bool:
+        """Whether every filter keeps a row (or an artifact), which they then take notice of; if not, it is a reject."""
+        verdicts = ((test, test.check(row)) for test in tests)
+        test, verdict = next(((t, v) for t, v in verdicts if v is not None), (None, None))
+        if test is not None and verdict is not None:
+            if not isinstance(verdict, str):
+                raise ConfigError(
+                    f"The filter {test.name} returned {verdict!r}; it must return None to keep a row, or a reason."
+                )
+            reason, _, detail = verdict.partition(":")
+            rejected.append(
+                Rejected(stage=test.name, reason=reason.strip(), detail=detail.strip(), content=row.record())
+            )
+            return False
+        for test in tests:
+            test.add(row)
+        return True
+
+    def _tests_of(self, artifact: Row) -> list[Filter]:
+        """The filters of an artifact's type."""
+        found = (tests for kind, tests in self.artifact_filters.items() if isinstance(artifact, kind))
+        return [test for tests in found for test in tests]
 
     def _count_in(self, outcome: Outcome, kept: list[tuple[int, Row]], rejected: list[Rejected]) -> None:
         state = self.state
@@ -492,6 +517,9 @@ class Session(Generic[RowT]):
         for row in self.store.log("rows"):
             for test in self.filters:
                 test.add(row)
+        for artifact in self.store.log("artifacts") if self.artifact_filters else ():
+            for test in self._tests_of(artifact):
+                test.add(artifact)
         self._count()
 
     def _count(self) -> None:
@@ -558,3 +586,8 @@ class Session(Generic[RowT]):
         write_lines(self.out / "rows.jsonl", self.store.records("rows", count))
         rejects = ({"seed": seed, **reject.model_dump(mode="json")} for seed, reject in self.store.rejects())
         write_lines(self.out / "rejected.jsonl", rejects)
+
+
+def _own(filters: Iterable[Filter | RowCheck]) -> list[Filter]:
+    """Copies of filters for one run: they may hold an index."""
+    return [copy.deepcopy(f) if isinstance(f, Filter) else as_filter(f) for f in filters]

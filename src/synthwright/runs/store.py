@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cloudpickle
 from filelock import FileLock, Timeout
@@ -299,6 +299,28 @@ class Store:
         query = f"SELECT body FROM {table} WHERE {key} > ? AND {key} <= ? ORDER BY {key}"
         return [body for (body,) in self._all(query, first, stop)]
 
+    def values(
+        self, table: str, classes: Sequence[str], fields: Sequence[str], first: int, stop: int
+    ) -> list[tuple[Any, ...]]:
+        """Some fields of those artifacts `first` to `stop - 1` that are of one of the classes.
+
+        Raises:
+            UnicodeError: One of them is no text that SQLite can hold.
+        """
+        columns = ", ".join("json_extract(body, ?)" for _ in fields)
+        query = (
+            f"SELECT {columns} FROM {table} WHERE artifact > ? AND artifact <= ? "
+            f"AND class IN ({', '.join('?' * len(classes))}) ORDER BY artifact"
+        )
+        paths = [f'$."{name}"' for name in fields]
+        try:
+            return self._db.execute(query, [*paths, first, stop, *classes]).fetchall()
+        except sqlite3.OperationalError as error:
+            if "decode" in str(error).lower():
+                raise UnicodeError(str(error)) from error
+            with _sql(self.out):
+                raise
+
     def rejects(self) -> Iterator[tuple[int, Rejected]]:
         """(seed, reject) in the order of admission, streamed."""
         query = "SELECT seed, stage, reason, detail, content FROM rejected ORDER BY rowid"
@@ -380,6 +402,22 @@ class RowLog(Sequence[Row]):
             self._page = (page, [_load(body) for body in bodies])
         return self._page[1][offset]
 
+    def values(self, kind: type[Row], fields: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        """Some fields of the artifacts of one type, read by the database: a tenth of the time that making them takes.
+
+        Args:
+            kind: The type; its subclasses count too.
+            fields: Names of fields that hold text, numbers or None.
+        """
+        known = [_class_path(each) for each in _with_subclasses(kind)]
+        for first in range(0, self._size, 16 * self.PAGE):
+            stop = min(first + 16 * self.PAGE, self._size)
+            try:
+                yield from self._store.values(self._table, known, fields, first, stop)
+            except UnicodeError:  # half a character, which JSON can hold and a text of SQLite cannot
+                rows = (self[index] for index in range(first, stop))
+                yield from (tuple(getattr(row, f) for f in fields) for row in rows if isinstance(row, kind))
+
 
 _SORTED = json.JSONEncoder(sort_keys=True, ensure_ascii=False)
 _PLAIN = json.JSONEncoder(ensure_ascii=False)
@@ -434,7 +472,10 @@ def _json(value: Any) -> str:
 
 def _load(body: str) -> Row:
     data = json.loads(body)
-    return _row_class(data.pop("class")).model_validate(data)
+    row = _row_class(data.pop("class")).model_validate(data)
+    held = cast(dict[str, Any], row.__dict__)
+    held["id"] = data["id"]  # as a cached property holds it: the hash takes as long as all the rest
+    return row
 
 
 def _class_path(cls: type[Row]) -> str:
@@ -458,6 +499,10 @@ def _row_class(path: str) -> type[Row]:
     if not (isinstance(found, type) and issubclass(found, Row)):
         raise StoreError(f"The run names {path} as a row class; it is not a subclass of Row.")
     return found
+
+
+def _with_subclasses(cls: type[Row]) -> list[type[Row]]:
+    return [cls, *(each for sub in cls.__subclasses__() for each in _with_subclasses(sub))]
 
 
 def _differences(old: Any, new: Any, name: str) -> Iterator[tuple[str, str, str]]:
