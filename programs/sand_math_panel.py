@@ -135,9 +135,15 @@ class Panel:
         except ParseError:
             return None
 
-    async def pass_rate(self, question: str, answer: str) -> dict[str, Any]:
-        """Step 5: how often the weaker solver is right, as fields of a row."""
-        drawn = await self._draws(self.program.attempt, question, self.program.attempts)
+    async def pass_rate(self, question: str, answer: str, draws: int | None = None) -> dict[str, Any]:
+        """Step 5: how often the weaker solver is right, as fields of a row.
+
+        Args:
+            question: The problem.
+            answer: Its answer.
+            draws: Independent draws; None for the program's `attempts`.
+        """
+        drawn = await self._draws(self.program.attempt, question, draws or self.program.attempts)
         replies = [rf"\boxed{{{each.answer}}}" if each.answer else None for each in drawn]
         known = rf"\boxed{{{answer}}}"
         rate = await asyncio.to_thread(solve_rate, replies, known, VERIFIER)

@@ -131,6 +131,9 @@ def searcher(known: Known) -> Retriever | Search | None:
     if isinstance(known, Corpus):
         return BM25(known)
     if isinstance(known, str | Path):
+        if Path(known).suffix.lower() in (".jsonl", ".ndjson", ".parquet", ".txt"):  # a problem each, however short
+            items = benchmark_items([known])
+            return BM25(PassageList([Passage(text=item.text) for item in items], name=Path(known).name))
         return BM25(Files(known))
     if callable(known):
         return known

@@ -184,19 +184,10 @@ async def theorem_dependence(
         problems: (question, answer, statement of the theorem) of each.
         draws: Draws of each problem, both ways, 1 or more.
     """
-    panel = Panel(_Draws(generator, draws))
-    alone = await asyncio.gather(*(panel.pass_rate(question, answer) for question, answer, _ in problems))
+    panel = Panel(generator)
+    alone = await asyncio.gather(*(panel.pass_rate(question, answer, draws) for question, answer, _ in problems))
     hinted = await asyncio.gather(
-        *(panel.pass_rate(f"{question}\n\nHint: {hint}", answer) for question, answer, hint in problems)
+        *(panel.pass_rate(f"{question}\n\nHint: {hint}", answer, draws) for question, answer, hint in problems)
     )
     rates = [[each["solver_pass_rate"] for each in both] for both in (alone, hinted)]
     return Dependence(*(mean(each) if each else 0.0 for each in rates), n=len(problems))
-
-
-class _Draws:
-    """A generator for a panel, with another number of draws."""
-
-    def __init__(self, generator: SandMath, draws: int) -> None:
-        self.equality, self.ratings, self.attempts = generator.equality, generator.ratings, draws
-        self.solve, self.attempt = generator.solve, generator.attempt
-        self.compare, self.rate = generator.compare, generator.rate
