@@ -93,14 +93,14 @@ class SandMath(Generator[SandMathRow]):
         recheck: Whether harder problems go through test items, solver and search again. Ours.
         checks: Whether problems are checked for several answers, proofs, options, figures and copies. Ours.
         min_words: Fewest words of a solution; None for any. The released code drops up to 500.
-        temperature: Of writing and solving, above 0 to 2. The released code has 1.
+        temperature: Of writing and solving, above 0 to 2. The released code has 1, at which small LMs wander off.
         per_round: Problems of one round of writing; None for as many as rows are missing.
         cycles: Rounds of writing at most, 1 or more.
         seed: Fixes everything that is drawn.
     """
 
     roles = {"judge": ("compare", "judge_copy", "rate"), "solver": ("attempt",)}
-    targets = ("generate", "hike_problem")
+    targets = ("generate", "generate_easy", "hike_problem")
     presets: ClassVar = {
         "practical": {},
         "faithful": {
@@ -117,6 +117,7 @@ class SandMath(Generator[SandMathRow]):
             "require_harder": False,
             "recheck": False,
             "checks": False,
+            "temperature": 1.0,
         },
     }
 
@@ -128,7 +129,7 @@ class SandMath(Generator[SandMathRow]):
         taxonomy: str | Path | None = None,
         topics: bool = True,
         funnel: Literal["paper", "code"] = "paper",
-        solutions: int = 2,
+        solutions: int = 1,
         with_reference: bool = True,
         equality: Equality = "unsure",
         embedder: str | Embed = "words",
@@ -150,7 +151,7 @@ class SandMath(Generator[SandMathRow]):
         recheck: bool = True,
         checks: bool = True,
         min_words: int | None = None,
-        temperature: float = 1.0,
+        temperature: float = 0.7,
         per_round: int | None = None,
         cycles: int = 20,
         seed: int = 0,
@@ -178,11 +179,21 @@ class SandMath(Generator[SandMathRow]):
         self.tests = Neighbours([item.text for item in benchmark_items(self.against)], self.embed)
         self.search = searcher(known)
 
-        self.generate = dspy.Predict(prompts.GenerateProblem, temperature=temperature)
-        self.hike_problem = dspy.Predict(prompts.HikeProblem, temperature=temperature)
+        easy = level == "easy"
+        self.writer = "generate_easy" if easy else "generate"  # names differ where fields do
+        setattr(
+            self,
+            self.writer,
+            dspy.Predict(prompts.GenerateEasyProblem if easy else prompts.GenerateProblem, temperature=temperature),
+        )
+        hike_problem, solve, attempt = (
+            prompts.whole(signature) if easy else signature
+            for signature in (prompts.HikeProblem, prompts.SolveProblem, prompts.AttemptProblem)
+        )
+        self.hike_problem = dspy.Predict(hike_problem, temperature=temperature)
         # hidden from optimizers: tuned solvers would agree rather than be right, and tuned judges would please
-        self.solve = Frozen(prompts.SolveProblem, temperature=temperature)
-        self.attempt = Frozen(prompts.AttemptProblem, temperature=attempt_temperature)
+        self.solve = Frozen(solve, temperature=temperature)
+        self.attempt = Frozen(attempt, temperature=attempt_temperature)
         self.compare = Frozen(prompts.CompareAnswers, temperature=0.0)
         self.judge_copy = Frozen(prompts.JudgeCopy, temperature=0.0)
         self.rate = Frozen(prompts.RateDifficulty, temperature=rating_temperature)
@@ -234,17 +245,21 @@ class SandMath(Generator[SandMathRow]):
         return None
 
     def _subject(self, draw: int) -> dict[str, str]:
-        """Branches of a problem: shuffled ones take turns as the main one, another is drawn; and a concept."""
+        """Branches of a problem: shuffled ones take turns as the main one, another is drawn; and a concept.
+
+        Nothing is mixed in at the level `easy`: two steps of arithmetic have no room for a second branch.
+        """
         turn, place = divmod(draw, len(self.branches))
         order = list(self.branches)
         random.Random(f"{self.seed}:{turn}:branches").shuffle(order)
         branch = order[place]
         rng = random.Random(f"{self.seed}:{draw}")
         others = [other for other in self.branches if other != branch] or [branch]
+        mixed = rng.choice(others)  # drawn for every level, so that levels differ in nothing else
         concepts = self._taxonomy[branch].concepts(self.level) if self.topics else []
         return {
             "branch": branch,
-            "other_branch": rng.choice(others),
+            "other_branch": "" if self.level == "easy" else mixed,
             "concept": rng.choice(concepts) if concepts else "",
         }
 
@@ -269,7 +284,7 @@ class SandMath(Generator[SandMathRow]):
         """
         if self.solver_filter in ("never", "always") or self.funnel == "code":
             return self.solver_filter == "always" and self.funnel == "paper"
-        same = one_lm(self.generate, self.attempt.predict)
+        same = one_lm(getattr(self, self.writer), self.attempt.predict)
         if same and self.solver_filter == "required":
             raise ConfigError(
                 f"Generator and solver are one LM ({same!r}): what it gets wrong is as likely to be a wrong problem as "
@@ -338,14 +353,17 @@ class SandMath(Generator[SandMathRow]):
 
     async def _written(self, branch: str, other_branch: str, concept: str) -> tuple[str, Solved] | Rejected:
         """Step 1: a problem with its solution, checked."""
+        writer = getattr(self, self.writer)
         ask = {"branch": branch, "other_branch": other_branch, "concept": concept or "any"}
+        told = {**ask, "level": prompts.LEVELS[self.level]}
         try:
-            reply = await self.generate.acall(**ask, level=prompts.LEVELS[self.level])
+            reply = await writer.acall(**{name: told[name] for name in writer.signature.input_fields})
         except ParseError as error:
-            return unparsable("generate", error, **ask)
-        reference = await asyncio.to_thread(solved, reply.solution, reply.answer)
-        shown = [demo["question"] for demo in self.generate.demos if demo.get("question")]
-        return self._usable("generate", reply.question.strip(), reference, shown)
+            return unparsable(self.writer, error, **ask)
+        reference = await asyncio.to_thread(solved, reply.solution, str(reply.answer))
+        shown = [f"{demo.get('story') or ''} {demo['question']}" for demo in writer.demos if demo.get("question")]
+        question = " ".join(part.strip() for part in (reply.get("story") or "", reply.question) if part.strip())
+        return self._usable(self.writer, question, reference, shown)
 
     def _usable(
         self, stage: str, question: str, reference: Solved, shown: Sequence[str] = ()
@@ -447,7 +465,7 @@ class SandMath(Generator[SandMathRow]):
             reply = await self.hike_problem.acall(**ask, target=prompts.HARDER[self.level])
         except ParseError as error:
             return unparsable("hike", error, question=row.question)
-        reference = await asyncio.to_thread(solved, reply.solution, reply.answer)
+        reference = await asyncio.to_thread(solved, reply.solution, str(reply.answer))
         question = reply.harder_question.strip()
         shown = [demo["harder_question"] for demo in self.hike_problem.demos if demo.get("harder_question")]
         made = self._usable("hike", question, reference, shown)

@@ -183,4 +183,4 @@ class Panel:
             reply = await predictor.acall(question=question)
         except ParseError as error:
             return Solved(str(unparsable("", error).content["reply"]), "")
-        return await asyncio.to_thread(solved, reply.solution, reply.answer)
+        return await asyncio.to_thread(solved, reply.solution, str(reply.answer))

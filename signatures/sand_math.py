@@ -5,9 +5,10 @@ solver, rated, and made harder with a theorem and a concept of another branch.
 """
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 import dspy
+from pydantic import Field
 
 from synthwright.signatures.rows import Message, Preference, Row
 
@@ -18,6 +19,7 @@ __all__ = [
     "CompareAnswers",
     "Draft",
     "Examined",
+    "GenerateEasyProblem",
     "GenerateProblem",
     "HikeProblem",
     "JudgeCopy",
@@ -27,10 +29,14 @@ __all__ = [
     "SolveProblem",
     "boxed_text",
     "half_points",
+    "whole",
 ]
 
 Level = Literal["easy", "school", "contest", "olympiad"]
 """How hard problems are meant to be; the paper's are `contest`."""
+
+Short = Annotated[str, Field(max_length=40)]
+"""An answer: engines that constrain decoding stop a small LM that would go on; others are not bound by it."""
 
 LEVELS: dict[str, str] = {
     "easy": "easy: one or two steps of arithmetic with small whole numbers, for a child of ten",
@@ -52,8 +58,8 @@ HARDER: dict[str, str] = {
 class GenerateProblem(dspy.Signature):
     """Write one new mathematics problem with its solution.
 
-    The problem is from the branch, about the concept if one is given, and uses an idea of the other branch where the
-    level allows it. It is as hard as the level says. It says all that is needed, needs no figure, asks for one thing
+    The problem is from the branch, about the concept if one is given, and uses an idea of the other branch if there is
+    one. It is as hard as the level says. It says all that is needed, needs no figure, asks for one thing
     only, and its one answer is a single number. The solution goes step by step; the answer is the number alone.
     """
 
@@ -63,7 +69,21 @@ class GenerateProblem(dspy.Signature):
     level: str = dspy.InputField()
     question: str = dspy.OutputField()
     solution: str = dspy.OutputField()
-    answer: str = dspy.OutputField()
+    answer: Short = dspy.OutputField()
+
+
+class GenerateEasyProblem(dspy.Signature):
+    """Write one short word problem of arithmetic about the concept, with small whole numbers.
+
+    First the story with its numbers, then the question, which begins with How many. Then solve it in one or two sums.
+    The answer is a whole number.
+    """
+
+    concept: str = dspy.InputField()
+    story: str = dspy.OutputField()
+    question: str = dspy.OutputField()
+    solution: str = dspy.OutputField()
+    answer: int = dspy.OutputField()
 
 
 class SolveProblem(dspy.Signature):
@@ -71,7 +91,7 @@ class SolveProblem(dspy.Signature):
 
     question: str = dspy.InputField()
     solution: str = dspy.OutputField()
-    answer: str = dspy.OutputField()
+    answer: Short = dspy.OutputField()
 
 
 class AttemptProblem(dspy.Signature):
@@ -79,7 +99,7 @@ class AttemptProblem(dspy.Signature):
 
     question: str = dspy.InputField()
     solution: str = dspy.OutputField()
-    answer: str = dspy.OutputField()
+    answer: Short = dspy.OutputField()
 
 
 class CompareAnswers(dspy.Signature):
@@ -138,7 +158,12 @@ class HikeProblem(dspy.Signature):
     target: str = dspy.InputField()
     harder_question: str = dspy.OutputField()
     solution: str = dspy.OutputField()
-    answer: str = dspy.OutputField()
+    answer: Short = dspy.OutputField()
+
+
+def whole(signature: type[dspy.Signature]) -> type[dspy.Signature]:
+    """The signature with a whole number as its answer: the level `easy`, at which small LMs answer in sentences."""
+    return signature.with_updated_fields("answer", type_=int)
 
 
 def boxed_text(solution: str, answer: str) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 import synthwright as sw
 from synthwright.errors import ConfigError, RetrievalError
+from synthwright.optimizers.metrics.sand_math import false_sums
 from synthwright.pool import Pool
 from synthwright.programs.base import data_path, read_jsonl
 from synthwright.programs.sand_math import BRANCHES, SandMath
@@ -61,9 +62,14 @@ def script(model="strong", **answers):
     return ScriptedLM({**usual, **answers}, model=model)
 
 
+def sand(**arguments):
+    """The method at a level whose answers are text."""
+    return SandMath(**{"level": "school", "solutions": 2, **arguments})
+
+
 def ask(lm=None, seed=None, emit=True, generator=None, **arguments):
     """The prediction for one seed, with one LM in all roles."""
-    generator = generator or SandMath(**arguments)
+    generator = generator or sand(**arguments)
 
     async def asked():
         with dspy.context(lm=lm or script(), adapter=dspy.JSONAdapter()):
@@ -112,7 +118,7 @@ def adding(call):
 
 def test_a_run_writes_solves_compares_rates_and_hikes(tmp_path):
     lm = script(generate=counting, solve=adding, hike_problem={"harder_question": "", "solution": "", "answer": ""})
-    run = sw.generate(SandMath(), n=3, lms=lm, out=tmp_path)
+    run = sw.generate(sand(), n=3, lms=lm, out=tmp_path)
     assert len(run.rows) == 3 and len({row.branch for row in run.rows}) == 3
     for row in run.rows:
         assert row.solutions_n == 3 and row.solutions_distinct == 1 and row.difficulty_rating == 2.0
@@ -123,7 +129,7 @@ def test_the_same_run_gives_the_same_rows_at_any_concurrency(tmp_path):
     ids = []
     for width in (1, 8):
         lm = script(generate=counting, solve=adding)
-        run = sw.generate(SandMath(ratings=1), n=4, lms=lm, out=tmp_path / str(width), concurrency=width)
+        run = sw.generate(sand(ratings=1), n=4, lms=lm, out=tmp_path / str(width), concurrency=width)
         ids.append([row.id for row in run.rows])
     assert ids[0] == ids[1] and len(ids[0]) == 4
 
@@ -131,7 +137,7 @@ def test_the_same_run_gives_the_same_rows_at_any_concurrency(tmp_path):
 def test_a_run_goes_on_where_it_ended(tmp_path):
     def run(n, out):
         lm = script(generate=counting, solve=adding)
-        return sw.generate(SandMath(ratings=0, hike="none", per_round=2), n=n, lms=lm, out=tmp_path / out)
+        return sw.generate(sand(ratings=0, hike="none", per_round=2), n=n, lms=lm, out=tmp_path / out)
 
     first = [row.id for row in run(2, "a").rows]
     more, whole = ([row.id for row in run(5, out).rows] for out in ("a", "b"))
@@ -148,7 +154,7 @@ def test_the_funnel_is_in_the_papers_order(tmp_path):
         hike_problem="no",
     )
     solver = script("weak", attempt=lambda call: says("0" if (call.seed or 0) % 3 else adding(call)["answer"])[0])
-    generator = SandMath(against=[tests], per_round=30, max_pass_rate=0.25, cycles=2)
+    generator = sand(against=[tests], per_round=30, max_pass_rate=0.25, cycles=2)
     run = sw.generate(generator, n=12, lms={"generator": lm, "judge": lm, "solver": solver}, out=tmp_path / "run")
     order = list(dict.fromkeys(stage for stage, _, _ in run.funnel.lost))
     assert order.index("consistency") < order.index("decontaminate") and {"solver", "hike"} <= set(order)
@@ -158,22 +164,22 @@ def test_the_funnel_is_in_the_papers_order(tmp_path):
 
 def test_without_enough_rows_the_run_ends_and_says_why(tmp_path):
     lm = script(solve=says("1", "2"))
-    run = sw.generate(SandMath(cycles=2, per_round=3), n=2, lms=lm, out=tmp_path)
+    run = sw.generate(sand(cycles=2, per_round=3), n=2, lms=lm, out=tmp_path)
     assert not run.rows and sum(call.predictor == "generate" for call in lm.calls) == 6
     notes = [Asked(draw=i, round=i) for i in range(2)]
     with pytest.raises(StopIteration) as end:
-        next(SandMath(cycles=2).plan(Pool(artifacts=notes, target=3, round=2)))
+        next(sand(cycles=2).plan(Pool(artifacts=notes, target=3, round=2)))
     assert "2 rounds of writing gave 0 rows" in end.value.value
 
 
 def test_a_round_that_fails_altogether_is_not_asked_for_ever():
     with pytest.raises(StopIteration):
-        next(SandMath(cycles=2).plan(Pool(target=3, round=4)))
+        next(sand(cycles=2).plan(Pool(target=3, round=4)))
 
 
 def test_without_a_target_one_round_is_written(tmp_path):
     lm = script(generate=counting, solve=adding)
-    run = sw.generate(SandMath(**PLAIN), lms=lm, out=tmp_path)
+    run = sw.generate(sand(**PLAIN), lms=lm, out=tmp_path)
     assert len(run.rows) == 8 == sum(call.predictor == "generate" for call in lm.calls)
 
 
@@ -181,31 +187,49 @@ def test_without_a_target_one_round_is_written(tmp_path):
 
 
 def test_branches_take_turns_and_another_is_mixed_in():
-    seeds = list(SandMath().plan(Pool(target=12)))
+    seeds = list(sand().plan(Pool(target=12)))
     assert [Counter(s["branch"] for s in seeds[i : i + 6]) for i in (0, 6)] == [Counter(BRANCHES)] * 2
     assert all(seed["other_branch"] in BRANCHES and seed["other_branch"] != seed["branch"] for seed in seeds)
     assert [s["branch"] for s in seeds[:6]] != [s["branch"] for s in seeds[6:]]
-    assert seeds == list(SandMath().plan(Pool(target=12))) != list(SandMath(seed=1).plan(Pool(target=12)))
+    assert seeds == list(sand().plan(Pool(target=12))) != list(sand(seed=1).plan(Pool(target=12)))
 
 
 def test_concepts_fit_branch_and_level_and_can_be_left_out():
     taxonomy = load_taxonomy()
     for level, easy in (("easy", True), ("contest", False)):
-        for seed in SandMath(level).plan(Pool(target=12)):
+        for seed in sand(level=level).plan(Pool(target=12)):
             topics = [topic for topic in taxonomy[seed["branch"]].topics if topic.easy == easy]
             assert seed["concept"] in [concept for topic in topics for concept in topic.concepts]
-    assert all(seed["concept"] == "" for seed in SandMath(topics=False).plan(Pool(target=6)))
+    assert all(seed["concept"] == "" for seed in sand(topics=False).plan(Pool(target=6)))
 
 
 def test_the_writer_is_told_branches_concept_and_level():
     lm = script()
     ask(lm, {"branch": "algebra", "other_branch": "geometry", "concept": "coins"}, level="contest", **PLAIN)
     assert (lm.calls[0]["branch"], lm.calls[0]["concept"]) == ("algebra", "coins")
-    assert lm.calls[0]["level"] == LEVELS["contest"] and lm.calls[0].temperature == 1.0
+    assert lm.calls[0]["level"] == LEVELS["contest"] and lm.calls[0].temperature == 0.7
+
+
+def test_the_easy_level_mixes_nothing_and_takes_whole_numbers_alone():
+    assert {seed["other_branch"] for seed in SandMath().plan(Pool(target=12))} == {""}
+    easy = script(
+        generate_easy={
+            "story": " Nora has 7 plums and picks 5 more.",
+            "question": "How many?",
+            "solution": "Sum.",
+            "answer": 12,
+        }
+    )
+    generator = SandMath(known=None, ratings=0, hike="none")
+    (row,) = ask(easy, {"branch": "algebra", "concept": "plums"}, generator=generator).rows
+    assert row.question == "Nora has 7 plums and picks 5 more. How many?" and row.answer == "12"
+    assert row.solutions_n == 2 and list(easy.calls[0].inputs) == ["concept"]
+    words = script(generate_easy={"story": "", "question": ASKED, "solution": "So.", "answer": "a dozen"})
+    assert reasons(ask(words, generator=generator)) == [("generate_easy", "unparsable")]
 
 
 def test_one_branch_alone_is_mixed_with_itself():
-    (seed,) = SandMath(branches=["algebra"]).plan(Pool(target=1))
+    (seed,) = sand(branches=["algebra"]).plan(Pool(target=1))
     assert seed["branch"] == seed["other_branch"] == "algebra"
 
 
@@ -260,7 +284,7 @@ def test_what_is_no_single_number_is_called_so(answer, reason):
 
 
 def test_a_copy_of_a_demonstration_is_dropped():
-    generator = SandMath()
+    generator = sand()
     generator.generate.demos = [dspy.Example(question=ASKED + " ", solution="12", answer="12")]
     assert reasons(ask(generator=generator)) == [("generate", "copies_example")]
 
@@ -297,7 +321,7 @@ def test_one_solution_needs_a_reference():
     (row,) = ask(**PLAIN, solutions=1).rows
     assert row.solutions_n == 2
     with pytest.raises(ConfigError, match="nothing to agree with"):
-        SandMath(solutions=1, with_reference=False)
+        sand(solutions=1, with_reference=False)
     alone = ask(seed={"question": ASKED}, **PLAIN, solutions=1)
     assert reasons(alone) == [("consistency", "nothing_to_compare")]
 
@@ -367,7 +391,7 @@ def test_identical_solutions_are_flagged():
 
 def test_each_draw_has_a_sampling_seed_of_its_own(tmp_path):
     lm = script(generate=counting, solve=adding)
-    sw.generate(SandMath(ratings=3), n=1, lms=lm, out=tmp_path)
+    sw.generate(sand(ratings=3), n=1, lms=lm, out=tmp_path)
     for name in ("solve", "rate"):
         seeds = [call.seed for call in lm.calls if call.predictor == name]
         assert None not in seeds and len(set(seeds)) == len(seeds) > 1
@@ -380,7 +404,7 @@ def test_a_server_that_caches_is_found_out_instead_of_giving_a_false_hundred_per
         return cache.setdefault((call.predictor, call["question"]), says("12", solution=f"Seed {call.seed}.")[0])
 
     lm = script(solve=cached, attempt=cached)
-    run = sw.generate(SandMath(**PLAIN, cycles=1, solver_filter="always"), n=1, lms=lm, out=tmp_path)
+    run = sw.generate(sand(**PLAIN, cycles=1, solver_filter="always"), n=1, lms=lm, out=tmp_path)
     (reject,) = rejects(run)
     assert (reject.stage, reject.reason, reject.content["solver_pass_rate"]) == ("solver", "too_easy", 1.0)
     assert reject.content["flags"] == ["identical_solutions", "identical_attempts"]
@@ -391,7 +415,7 @@ def test_a_server_that_caches_is_found_out_instead_of_giving_a_false_hundred_per
 
 def test_near_duplicates_of_earlier_problems_are_dropped_before_any_further_call(tmp_path):
     lm = script()
-    run = sw.generate(SandMath(per_round=3, cycles=1), n=3, lms=lm, out=tmp_path)
+    run = sw.generate(sand(per_round=3, cycles=1), n=3, lms=lm, out=tmp_path)
     found = [(reject.stage, reject.reason) for reject in rejects(run)]
     assert found.count(("deduplicate", "near_duplicate")) == 2
     assert [call.predictor for call in lm.calls].count("hike_problem") == 1
@@ -401,7 +425,7 @@ def test_drafts_are_compared_with_those_of_earlier_rounds():
     first, twin = Draft.model_validate(made(3).record()), Draft.model_validate(made(3, branch="geometry").record())
     notes = [Asked(draw=0, round=0, draft=first.id), Asked(draw=1, round=2, draft=twin.id)]
     artifacts = [first, notes[0], Examined(draft=first.id, unique=True), twin, notes[1]]
-    (seed,) = SandMath().plan(Pool(artifacts=artifacts, target=2, round=3))
+    (seed,) = sand().plan(Pool(artifacts=artifacts, target=2, round=3))
     assert seed["step"] == "examine" and seed["like"].startswith("near_duplicate: cosine 1.000")
 
 
@@ -422,7 +446,7 @@ def test_the_threshold_is_a_cosine_of_the_embedder(tmp_path):
 
     for threshold, kept in ((0.99, 2), (0.995, 3)):
         nouns = iter(["keys", "boats", "ducks"])
-        generator = SandMath(**PLAIN, embedder=angle, max_duplicate=threshold, per_round=3, cycles=1)
+        generator = sand(**PLAIN, embedder=angle, max_duplicate=threshold, per_round=3, cycles=1)
         run = sw.generate(generator, n=3, lms=script(generate=generate), out=tmp_path / str(threshold))
         assert len(run.rows) == kept
 
@@ -463,9 +487,9 @@ def test_an_empty_test_set_and_one_without_a_known_field_are_errors(tmp_path):
     empty.write_text("\n", encoding="utf-8")
     other.write_text('{"text": "x"}\n', encoding="utf-8")
     with pytest.raises(ConfigError, match="has no items"):
-        SandMath(against=[empty])
+        sand(against=[empty])
     with pytest.raises(ConfigError, match="Looked for: question, problem"):
-        SandMath(against=[other])
+        sand(against=[other])
 
 
 def test_the_judge_sees_the_five_nearest_items_and_one_copy_is_enough(tmp_path):
@@ -497,7 +521,7 @@ def test_without_test_sets_nothing_is_said_about_contamination():
 
 def strong_and_weak(tmp_path, attempt, **arguments):
     strong, weak = script(), script("weak", attempt=attempt)
-    generator = SandMath(**{**PLAIN, "cycles": 1, "per_round": 1, **arguments})
+    generator = sand(**{**PLAIN, "cycles": 1, "per_round": 1, **arguments})
     return sw.generate(generator, n=1, lms={"generator": strong, "judge": strong, "solver": weak}, out=tmp_path), weak
 
 
@@ -534,20 +558,20 @@ def test_identical_draws_of_the_solver_are_flagged(tmp_path):
 def test_one_lm_as_generator_and_solver_is_warned_about_and_not_asked(tmp_path, caplog):
     lm = script()
     with caplog.at_level(logging.WARNING, "synthwright"):
-        run = sw.generate(SandMath(**PLAIN, cycles=1), n=1, lms=lm, out=tmp_path)
+        run = sw.generate(sand(**PLAIN, cycles=1), n=1, lms=lm, out=tmp_path)
     assert "generator and solver are one LM" in caplog.text and run.rows[0].flags == ("one_lm",)
     assert "attempt" not in {call.predictor for call in lm.calls}
 
 
 def test_the_paper_refuses_one_lm_as_generator_and_solver(tmp_path):
     with pytest.raises(ConfigError, match="Generator and solver are one LM"):
-        sw.generate(SandMath(solver_filter="required"), n=1, lms=script(), out=tmp_path)
+        sw.generate(sand(solver_filter="required"), n=1, lms=script(), out=tmp_path)
 
 
 def test_one_lm_can_be_asked_all_the_same_or_never(tmp_path):
     for policy, asked in (("always", True), ("never", False)):
         lm = script(attempt=says("9"))
-        run = sw.generate(SandMath(**PLAIN, cycles=1, solver_filter=policy), n=1, lms=lm, out=tmp_path / policy)
+        run = sw.generate(sand(**PLAIN, cycles=1, solver_filter=policy), n=1, lms=lm, out=tmp_path / policy)
         assert ("attempt" in {call.predictor for call in lm.calls}) is asked
         assert ("one_lm" in run.rows[0].flags) is False
 
@@ -744,7 +768,7 @@ def test_the_released_order_looks_for_test_items_first_and_asks_no_solver(tmp_pa
     path.write_text("Nora has plums", encoding="utf-8")
     library = PassageList([Passage(text=ASKED)])
     lm = script(attempt=says("12"))
-    generator = SandMath(funnel="code", against=[path], known=library, per_round=2, cycles=1, solver_filter="always")
+    generator = sand(funnel="code", against=[path], known=library, per_round=2, cycles=1, solver_filter="always")
     run = sw.generate(generator, n=2, lms=lm, out=tmp_path / "run")
     names = [call.predictor for call in lm.calls]
     assert names.index("judge_copy") < names.index("rate") and "attempt" not in names
@@ -753,7 +777,7 @@ def test_the_released_order_looks_for_test_items_first_and_asks_no_solver(tmp_pa
 
 
 def test_short_solutions_can_be_dropped_as_the_released_code_does(tmp_path):
-    run = sw.generate(SandMath(**PLAIN, min_words=500, cycles=1), n=1, lms=script(), out=tmp_path)
+    run = sw.generate(sand(**PLAIN, min_words=500, cycles=1), n=1, lms=script(), out=tmp_path)
     assert not run.rows and rejects(run)[-1].stage == "length"
 
 
@@ -763,14 +787,14 @@ def test_short_solutions_can_be_dropped_as_the_released_code_does(tmp_path):
 def test_problems_of_a_user_are_solved_and_go_through_the_funnel(tmp_path):
     seeds = [{"problem": ASKED, "answer": 12, "branch": "algebra"}, {"question": HARDER}]
     lm = script()
-    run = sw.generate(SandMath(**PLAIN), seeds=seeds, n=2, lms=lm, out=tmp_path)
+    run = sw.generate(sand(**PLAIN), seeds=seeds, n=2, lms=lm, out=tmp_path)
     assert [row.question for row in run.rows] == [ASKED, HARDER] and run.rows[0].solutions_n == 3
     assert run.rows[1].solutions_n == 2 and "generate" not in {call.predictor for call in lm.calls}
 
 
 def test_rows_of_other_methods_fit_and_stay_parents(tmp_path):
     seed = {"id": "abc", "instruction": ASKED, "response": r"It is \boxed{12}.", "operator": "deepen"}
-    run = sw.generate(SandMath(**PLAIN), seeds=[seed], lms=script(), out=tmp_path)
+    run = sw.generate(sand(**PLAIN), seeds=[seed], lms=script(), out=tmp_path)
     assert run.rows[0].parent_ids == ("abc",) and run.rows[0].reference_solution == r"It is \boxed{12}."
 
 
@@ -820,7 +844,7 @@ def test_each_branch_is_whole(name):
 
 def test_a_taxonomy_of_ones_own_is_a_folder_or_a_file(tmp_path):
     (tmp_path / "a.yaml").write_text("branch: sets\ntopics: [{topic: unions, concepts: [two sets]}]\n", "utf-8")
-    generator = SandMath("contest", branches=["sets"], taxonomy=tmp_path)
+    generator = sand(level="contest", branches=["sets"], taxonomy=tmp_path)
     assert next(generator.plan(Pool(target=1)))["concept"] == "two sets"
     assert load_taxonomy(tmp_path / "a.yaml")["sets"].theorems == ()
 
@@ -857,7 +881,7 @@ def test_a_row_is_a_conversation_a_prompt_and_with_a_wrong_attempt_a_preference(
 
 def test_prompts_with_answer_difficulty_and_branch_are_exported_for_rewards(tmp_path):
     lm = script(generate=counting, solve=adding)
-    run = sw.generate(SandMath(**{**PLAIN, "ratings": 1}), n=2, lms=lm, out=tmp_path / "run")
+    run = sw.generate(sand(**{**PLAIN, "ratings": 1}), n=2, lms=lm, out=tmp_path / "run")
     run.export("prompt-only", str(tmp_path / "g.jsonl"), columns=["answer", "difficulty_rating", "branch"])
     records = list(read_jsonl(tmp_path / "g.jsonl"))
     texts = [rf"So \boxed{{{record['answer']}}}." for record in records]
@@ -943,36 +967,38 @@ def test_the_faithful_preset_runs(tmp_path):
 )
 def test_a_bad_argument_is_an_error_that_names_it(arguments, message):
     with pytest.raises(ConfigError, match=message):
-        SandMath(**arguments)
+        sand(**arguments)
 
 
 def test_optimizers_see_writing_and_hiking_but_neither_solvers_nor_judges():
-    assert set(SandMath().target_predictors()) == {"generate", "hike_problem"}
-    assert SandMath().all_roles() == ("generator", "judge", "solver")
-    assert SandMath().role_of("rate") == "judge" and SandMath().role_of("solve") == "generator"
+    assert set(SandMath().target_predictors()) == {"generate_easy", "hike_problem"}
+    assert set(sand().target_predictors()) == {"generate", "hike_problem"}
+    assert sand().all_roles() == ("generator", "judge", "solver")
+    assert sand().role_of("rate") == "judge" and sand().role_of("solve") == "generator"
 
 
 def test_demonstrations_fit_the_predictors_and_pass_the_checks():
     demos = shipped("sand_math")
-    predictors = SandMath().all_predictors()
+    predictors = {**sand().all_predictors(), **SandMath().all_predictors()}
     assert set(demos) == set(predictors) and all(len(each) == 3 for each in demos.values())
     for name, each in demos.items():
         fields = set(predictors[name].signature.fields)
         assert all(set(demo) == fields for demo in each)
     known = [record["problem"] for record in read_jsonl(data_path("sand_math/known.jsonl"))]
-    for demo in [*demos["generate"], *demos["solve"], *demos["attempt"]]:
-        assert flaw(demo["question"], demo["answer"], known) is None
+    for demo in [*demos["generate"], *demos["generate_easy"], *demos["solve"], *demos["attempt"]]:
+        assert flaw(f"{demo.get('story', '')} {demo['question']}", str(demo["answer"]), known) is None
+        assert not false_sums(demo["solution"])
     for demo in demos["hike_problem"]:
         theorem = Theorem(name=demo["theorem"].partition(":")[0], statement="S.")
-        assert flaw(demo["harder_question"], demo["answer"], known) is None
+        assert flaw(demo["harder_question"], str(demo["answer"]), known) is None
         assert hike_flaw(demo["harder_question"], demo["question"], theorem) is None
-    assert {demo["level"] for demo in demos["generate"]} == {LEVELS["easy"]}
+    assert {demo["level"] for demo in demos["generate"]} == {LEVELS["school"]}
 
 
 def test_tuning_seeds_are_apart_from_the_taxonomy_and_the_demonstrations():
     concepts = {record["inputs"]["concept"] for record in read_jsonl(TUNING)}
     taxonomy = {concept for branch in load_taxonomy() for topic in branch.topics for concept in topic.concepts}
-    demos = {demo["concept"] for name in ("generate", "hike_problem") for demo in shipped("sand_math")[name]}
+    demos = {demo["concept"] for name in ("generate_easy", "hike_problem") for demo in shipped("sand_math")[name]}
     assert len(concepts) == 52 and not concepts & (taxonomy | demos)
 
 
@@ -981,7 +1007,7 @@ def test_tuning_seeds_are_apart_from_the_taxonomy_and_the_demonstrations():
 
 @pytest.mark.embedded
 def test_the_embedded_lm_solves_compares_and_rates(embedded, tmp_path):
-    generator = SandMath(solutions=1, ratings=1, hike="none", known=None, equality="judge", checks=False)
+    generator = SandMath(ratings=1, hike="none", known=None, checks=False)
     seeds = [{"question": "A bag holds 3 red and 4 blue balls. How many balls are in it?", "answer": "7"}] * 2
     run = sw.generate(generator, seeds=seeds, lms=embedded, out=tmp_path)
     assert run.funnel.asked >= 2 and run.funnel.made >= 1
