@@ -5,7 +5,7 @@ solver, rated, and made harder with a theorem and a concept of another branch.
 """
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import dspy
 from pydantic import Field
@@ -37,6 +37,18 @@ Level = Literal["easy", "school", "contest", "olympiad"]
 
 Short = Annotated[str, Field(max_length=40)]
 """An answer: engines that constrain decoding stop a small LM that would go on; others are not bound by it."""
+
+_SUM = r"[0-9]{1,3} [-+*/] [0-9]{1,3} = [0-9]{1,4}\."
+_PART = r"[A-Z][a-z]* ([a-z]+ ){1,7}[0-9]{1,2} ([a-z]+ ){0,6}[a-z]+\."
+
+Sums = Annotated[str, Field(pattern=rf"^{_SUM}( {_SUM}){{0,2}}$")]
+"""A solution of one to three sums; bound like `Short`."""
+
+Story = Annotated[str, Field(pattern=rf"^{_PART} {_PART}$")]
+"""Two sentences with a number each; bound like `Short`."""
+
+HowMany = Annotated[str, Field(pattern=r"^How many ([a-z]+ ){1,9}[a-z]+\?$")]
+"""A question for a number; bound like `Short`."""
 
 LEVELS: dict[str, str] = {
     "easy": "easy: one or two steps of arithmetic with small whole numbers, for a child of ten",
@@ -75,14 +87,14 @@ class GenerateProblem(dspy.Signature):
 class GenerateEasyProblem(dspy.Signature):
     """Write one short word problem of arithmetic about the concept, with small whole numbers.
 
-    First the story with its numbers, then the question, which begins with How many. Then solve it in one or two sums.
-    The answer is a whole number.
+    First the story, two sentences with one number each, then the question, which begins with How many. Then solve it by
+    one or two sums with the numbers of the story. The answer is a whole number.
     """
 
     concept: str = dspy.InputField()
-    story: str = dspy.OutputField()
-    question: str = dspy.OutputField()
-    solution: str = dspy.OutputField()
+    story: Story = dspy.OutputField()
+    question: HowMany = dspy.OutputField()
+    solution: Sums = dspy.OutputField()
     answer: int = dspy.OutputField()
 
 
@@ -162,8 +174,9 @@ class HikeProblem(dspy.Signature):
 
 
 def whole(signature: type[dspy.Signature]) -> type[dspy.Signature]:
-    """The signature with a whole number as its answer: the level `easy`, at which small LMs answer in sentences."""
-    return signature.with_updated_fields("answer", type_=int)
+    """The signature with sums as solution and a whole number as answer: the level `easy`, for LMs that wander off."""
+    sums: Any = Sums
+    return signature.with_updated_fields("answer", type_=int).with_updated_fields("solution", type_=sums)
 
 
 def boxed_text(solution: str, answer: str) -> str:

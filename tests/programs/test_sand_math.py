@@ -10,6 +10,7 @@ import pytest
 
 import synthwright as sw
 from synthwright.errors import ConfigError, RetrievalError
+from synthwright.lms.adapters import response_schema
 from synthwright.optimizers.metrics.sand_math import false_sums
 from synthwright.pool import Pool
 from synthwright.programs.base import data_path, read_jsonl
@@ -24,7 +25,18 @@ from synthwright.programs.sand_math_stats import curriculum, hardest, summary
 from synthwright.programs.sand_math_taxonomy import Branch, Taxonomy, Theorem, load_taxonomy, names_theorem
 from synthwright.retrieval import BM25, Passage, PassageList, Retriever
 from synthwright.runs.demonstrations import shipped
-from synthwright.signatures.sand_math import LEVELS, Asked, Draft, Examined, SandMathRow, boxed_text, half_points
+from synthwright.signatures.sand_math import (
+    LEVELS,
+    Asked,
+    Draft,
+    Examined,
+    GenerateEasyProblem,
+    SandMathRow,
+    SolveProblem,
+    boxed_text,
+    half_points,
+    whole,
+)
 from synthwright.testing import Reply, ScriptedLM
 
 TUNING = data_path("../../optimizers/data/sand_math.jsonl")
@@ -988,6 +1000,11 @@ def test_demonstrations_fit_the_predictors_and_pass_the_checks():
     for demo in [*demos["generate"], *demos["generate_easy"], *demos["solve"], *demos["attempt"]]:
         assert flaw(f"{demo.get('story', '')} {demo['question']}", str(demo["answer"]), known) is None
         assert not false_sums(demo["solution"])
+    for name, signature in (("generate_easy", GenerateEasyProblem), ("solve", whole(SolveProblem))):
+        schema = response_schema(signature)["properties"]
+        patterns = {field: schema[field]["pattern"] for field in schema if "pattern" in schema[field]}
+        for demo in demos[name]:
+            assert all(re.search(pattern, demo[field]) for field, pattern in patterns.items()) and patterns
     for demo in demos["hike_problem"]:
         theorem = Theorem(name=demo["theorem"].partition(":")[0], statement="S.")
         assert flaw(demo["harder_question"], str(demo["answer"]), known) is None
