@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from synthwright.errors import ConfigError, RetrievalError
+from synthwright.errors import ConfigError
 from synthwright.filters import BenchmarkItem, read_items
 from synthwright.filters.embedding import unit_vectors
 from synthwright.lms.embeddings import Embedder
@@ -158,7 +158,9 @@ def largest_similarity(question: str, search: Retriever | Search, embed: Embed) 
             texts = [passage.text for passage in search.search(question, HITS)]
         else:
             texts = [text for text in search(question) if isinstance(text, str)][:HITS]
-    except (RetrievalError, OSError, ValueError, RuntimeError) as error:  # what clients of the web raise
+    except ConfigError:
+        raise
+    except Exception as error:  # each client of the web has errors of its own
         _log.warning("SandMath: a search for known problems failed: %s", error)
         return None
     texts = [text for text in texts if text.strip()]

@@ -39,7 +39,8 @@ Short = Annotated[str, Field(max_length=40)]
 """An answer: engines that constrain decoding stop a small LM that would go on; others are not bound by it."""
 
 _SUM = r"[0-9]{1,3} [-+*/] [0-9]{1,3} = [0-9]{1,4}\."
-_PART = r"[A-Z][a-z]* ([a-z]+ ){1,7}[0-9]{1,2} ([a-z]+ ){0,6}[a-z]+\."
+_WORDS = r"([a-zA-Z']{1,12} )"
+_PART = rf"[A-Z][a-z]{{0,9}} {_WORDS}{{1,7}}[0-9]{{1,2}} {_WORDS}{{0,6}}[a-z]{{1,12}}\."
 
 Sums = Annotated[str, Field(pattern=rf"^{_SUM}( {_SUM}){{0,2}}$")]
 """A solution of one to three sums; bound like `Short`."""
@@ -47,7 +48,7 @@ Sums = Annotated[str, Field(pattern=rf"^{_SUM}( {_SUM}){{0,2}}$")]
 Story = Annotated[str, Field(pattern=rf"^{_PART} {_PART}$")]
 """Two sentences with a number each; bound like `Short`."""
 
-HowMany = Annotated[str, Field(pattern=r"^How many ([a-z]+ ){1,9}[a-z]+\?$")]
+HowMany = Annotated[str, Field(pattern=rf"^How many {_WORDS}{{1,9}}[a-z]{{1,12}}\?$")]
 """A question for a number; bound like `Short`."""
 
 LEVELS: dict[str, str] = {
