@@ -1,7 +1,6 @@
 """Absolute Zero: one model proposes programs and solves them; running code makes the answers and checks them."""
 
 import asyncio
-import hashlib
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal, cast
@@ -15,11 +14,13 @@ from synthwright.programs.absolute_zero_buffers import ZERO, Buffers, draw_refer
 from synthwright.programs.absolute_zero_checks import CHECKS, Problem, Rules
 from synthwright.programs.absolute_zero_filters import Solvable
 from synthwright.programs.absolute_zero_proposals import Proposal, admit, pairs_of_proposals, read_proposal
-from synthwright.programs.absolute_zero_rewards import learnability, proposer_reward
+from synthwright.programs.absolute_zero_rewards import proposer_reward
+from synthwright.programs.absolute_zero_rows import measured_task, self_play_row
 from synthwright.programs.absolute_zero_sandbox import shared_sandbox
+from synthwright.programs.absolute_zero_seeds import admitted_seed
 from synthwright.programs.absolute_zero_solving import judge_answer, measure
 from synthwright.programs.base import Generator, data_path, read_jsonl, unparsable
-from synthwright.sandbox import Limits, normalise_program
+from synthwright.sandbox import Limits
 from synthwright.sandbox.programs import BANNED_IMPORTS
 from synthwright.signatures import absolute_zero as prompts
 from synthwright.signatures.absolute_zero import (
@@ -217,7 +218,7 @@ class AbsoluteZero(Generator[SelfPlayRow]):
         if self.seeding == "authored" or pool.seeds is not None:
             if number == 0:
                 given = read_jsonl(data_path("absolute_zero.jsonl")) if pool.seeds is None else pool.seeds
-                yield from (_admitted(seed, index) for index, seed in enumerate(given))
+                yield from (admitted_seed(seed, index) for index, seed in enumerate(given))
                 return None
             first = 1
         else:
@@ -337,10 +338,10 @@ class AbsoluteZero(Generator[SelfPlayRow]):
         if stage == "seed":  # one triplet is a task of both types (section 3.3.1)
             twins = [t.model_copy(update={"task_type": "abduction"}) for t in tasks if t.task_type == "deduction"]
             return dspy.Prediction(rows=[], rejected=rejected, artifacts=[*tasks, *twins])
-        rows = [] if self.rollouts else [self._row(t, t.attempts, step) for t in tasks if t.n_samples]
+        rows = [] if self.rollouts else [self_play_row(t, t.attempts, step) for t in tasks if t.n_samples]
         if self.proposer_rows:
             rows += [
-                self._row(cast(Task, better.task), (), step).model_copy(
+                self_play_row(cast(Task, better.task), (), step).model_copy(
                     update={
                         "role": "proposer",
                         "response": better.text,
@@ -377,7 +378,7 @@ class AbsoluteZero(Generator[SelfPlayRow]):
         if proposal.task is None or not measured:
             return proposal
         attempts = await self._attempts(proposal.task, self.samples)
-        task = self._measured(proposal.task, attempts)
+        task = measured_task(proposal.task, attempts, self.target)
         reward = proposer_reward("valid", task.learnability or 0.0, self.zero_reward)
         return Proposal(task, proposal.text, "valid", None, reward)
 
@@ -390,7 +391,7 @@ class AbsoluteZero(Generator[SelfPlayRow]):
         """The solve phase of one task. One that nobody tried is measured first: its row needs a solve rate."""
         if not task.n_samples:
             attempts = await self._attempts(task, self.samples)
-            solved = self._measured(task, attempts)
+            solved = measured_task(task, attempts, self.target)
         else:
             solved = task
             attempts = (await self._attempts(task, self.rollouts)) + task.attempts
@@ -399,7 +400,7 @@ class AbsoluteZero(Generator[SelfPlayRow]):
         if not solved.n_samples:
             crash = Problem("sandbox", "crashed", attempts[0].detail if attempts else "")
             return dspy.Prediction(rows=[], rejected=[_reject("solve", crash, program=task.program)], artifacts=[mark])
-        return dspy.Prediction(rows=[self._row(solved, attempts, step, task.id)], artifacts=[mark])
+        return dspy.Prediction(rows=[self_play_row(solved, attempts, step, task.id)], artifacts=[mark])
 
     async def _attempts(self, task: Task, count: int) -> tuple[Attempt, ...]:
         """Independent samples of the solver: each call has a sampling seed of its own."""
@@ -422,45 +423,6 @@ class AbsoluteZero(Generator[SelfPlayRow]):
             return Attempt(reasoning="", answer=text, state="unreadable", detail=str(error)[:300])
         state, detail = await asyncio.to_thread(judge_answer, task, answer, self.rules)
         return Attempt(reasoning=reply.reasoning, answer=answer, state=state, detail=detail)
-
-    def _measured(self, task: Task, attempts: Sequence[Attempt]) -> Task:
-        rate = measure(task, attempts)
-        return task.model_copy(
-            update={
-                "attempts": tuple(attempts),
-                "solve_rate": rate.rate,
-                "n_samples": rate.n,
-                "distinct_answers": rate.distinct,
-                "identical_samples": rate.identical,
-                "learnability": None if rate.rate is None else learnability(rate.rate, self.target),
-            }
-        )
-
-    def _row(self, task: Task, attempts: Sequence[Attempt], step: int, task_id: str = "") -> SelfPlayRow:
-        right = next((each.text for each in attempts if each.state == "right"), "")
-        wrong = next((each.text for each in attempts if each.state in ("wrong", "unreadable") and each.answer), "")
-        shared = ("task_type", "program", "input", "output", "given_pairs", "hidden_pairs", "message", "imports")
-        measured = (
-            "n_samples",
-            "distinct_answers",
-            "identical_samples",
-            "cognitive",
-            "halstead",
-            "ast_distance",
-            "origin",
-        )
-        root = hashlib.sha256(normalise_program(task.program).encode("utf-8", "surrogatepass")).hexdigest()[:20]
-        return SelfPlayRow(
-            **{name: getattr(task, name) for name in (*shared, *measured)},
-            response=right,
-            rejected_response=wrong,
-            solve_rate=task.solve_rate or 0.0,
-            learnability=task.learnability or 0.0,
-            task_id=task_id or task.id,
-            root_id=root,
-            step=step,
-            parent_ids=task.parent_ids,
-        )
 
     def _validate(self) -> None:
         for name, known in (("task_types", TASK_TYPES), ("checks", CHECKS)):
@@ -505,23 +467,3 @@ def _reject(stage: str, problem: Problem, **content: Any) -> Rejected:
     return Rejected(
         stage=stage, reason=problem.reason, detail=problem.detail, content={**content, "step": problem.step}
     )
-
-
-def _admitted(seed: Seed, index: int) -> Seed:
-    """The unit of work that checks a program of the user.
-
-    Raises:
-        ConfigError: The seed is not of a known form.
-    """
-    known = {"program", "input", "inputs", "message", "parent_ids"}
-    calls = seed.get("inputs")
-    triplet = isinstance(seed.get("input"), str) and calls is None
-    several = isinstance(calls, list | tuple) and all(isinstance(c, str) for c in calls) and "input" not in seed
-    listed = isinstance(seed.get("parent_ids", []), list | tuple)
-    if not isinstance(seed.get("program"), str) or not (triplet or several) or set(seed) - known or not listed:
-        raise ConfigError(
-            f"Seed {index} is {dict(seed)!r}; a seed of AbsoluteZero is a Python program that defines `f`, with a call "
-            "of it, {'program': ..., 'input': '1, 2'}, or with calls and a hint for induction, {'program': ..., "
-            "'inputs': ['1, 2', ...], 'message': ...}, and may have `parent_ids`, a list."
-        )
-    return {"stage": "admit", "task": {**seed, "parent_ids": list(seed.get("parent_ids", []))}}

@@ -11,8 +11,8 @@ from synthwright.errors import ConfigError, ParseError, did_you_mean
 from synthwright.filters import ExactDuplicate
 from synthwright.pool import Pool, Seed
 from synthwright.programs.base import Frozen, Generator, data_path, read_jsonl, unparsable
+from synthwright.programs.blocks.models import one_lm
 from synthwright.programs.codeclm_checks import CHECKS, metadata_fault
-from synthwright.programs.codeclm_contrast import one_lm
 from synthwright.programs.codeclm_lineages import Lineages, reject
 from synthwright.programs.codeclm_metadata import Material, Metadata, listed, mixed, read_seeds, tidy_skills
 from synthwright.signatures import codeclm as prompts

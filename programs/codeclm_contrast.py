@@ -1,10 +1,8 @@
-"""The contrast of CodecLM: two answers, their scores in both orders, and which LMs are being compared."""
+"""The contrast of CodecLM: two answers and their scores in both orders."""
 
 from dataclasses import dataclass
 
-import dspy
-
-__all__ = ["Verdict", "one_lm", "verdict"]
+__all__ = ["Verdict", "verdict"]
 
 
 @dataclass(frozen=True)
@@ -41,20 +39,3 @@ def verdict(strong_first: tuple[int, int], target_first: tuple[int, int]) -> Ver
     strong = (strong_first[0] + target_first[0]) / 2
     target = (strong_first[1] + target_first[1]) / 2
     return Verdict(strong, target, signs[0] == signs[1])
-
-
-def one_lm(a: dspy.Predict, b: dspy.Predict) -> str:
-    """The name of the model if two predictors are served by one at one address, else an empty text.
-
-    Other sampling does not make another model. Predictors without an LM, as before a run, count as served by two.
-    """
-    models = [_model(predictor.lm or dspy.settings.lm) for predictor in (a, b)]
-    return models[0][0] if models[0] is not None and models[0] == models[1] else ""
-
-
-def _model(lm: dspy.BaseLM | None) -> tuple[str, str] | None:
-    """(name, address) of an LM; the address is known of one in a run, whose connection it does not carry itself."""
-    if lm is None:
-        return None
-    address = getattr(getattr(lm, "engine", None), "endpoint", None) or lm.kwargs.get("api_base") or ""
-    return str(lm.model), str(address)

@@ -13,8 +13,9 @@ from synthwright.lms.embeddings import Embedder
 from synthwright.lms.raw import RawCompletion
 from synthwright.pool import Pool, Seed
 from synthwright.programs.base import Generator, unparsable
-from synthwright.programs.blocks.chat import Chat, plain, same_lm
+from synthwright.programs.blocks.chat import Chat, plain
 from synthwright.programs.blocks.instruction_seeds import is_row, seed_of_row
+from synthwright.programs.blocks.models import one_lm
 from synthwright.programs.magpie_checks import check_arguments
 from synthwright.programs.magpie_filters import LevelAtLeast, RewardAbove, RewardGain, Safe, SeekingShare
 from synthwright.programs.magpie_queries import UsableQuery, sanitize
@@ -282,7 +283,7 @@ class Magpie(Generator[MagpieRow]):
         return {**fields, **pair}, rejected
 
     async def _base_answer(self, query: str) -> str:
-        if same_lm(self.respond, self.respond_base):
+        if one_lm(self.respond, self.respond_base):
             raise ConfigError(
                 "`base_answers` compares two LMs, and `base` is served by the LM of `generator`: pass "
                 "`lms={'generator': lm, 'base': other}`."

@@ -14,7 +14,8 @@ from synthwright.filters import ExactDuplicate, RougeNovelty, SpecialTokens
 from synthwright.pool import Pool, Seed
 from synthwright.programs.base import Generator, unparsable
 from synthwright.programs.synthetic_data_rl_checks import STRUCTURAL, flaw
-from synthwright.programs.synthetic_data_rl_library import Library, clean, find, retrievers_of
+from synthwright.programs.synthetic_data_rl_ground import SHOWN, ground
+from synthwright.programs.synthetic_data_rl_library import Library, retrievers_of
 from synthwright.programs.synthetic_data_rl_rows import Bench, Draft, read_draft
 from synthwright.programs.synthetic_data_rl_seeds import given_seed
 from synthwright.programs.synthetic_data_rl_selection import Selection, least_used, rearranged, select, unfit
@@ -41,11 +42,6 @@ from synthwright.signatures.synthetic_data_rl import (
 )
 
 __all__ = ["SyntheticDataRL"]
-
-SHOWN = 3
-"""Examples that a prompt shows, and 50 that are summarised: section 4.1 and the released code."""
-
-SUMMARISED = 50
 
 ONE_PASS = 8
 """Samples of a run without a target."""
@@ -351,7 +347,7 @@ class SyntheticDataRL(Generator[SyntheticRow]):
             place: Where its right option shall stand, from 0 (`select`).
         """
         if step == "ground":
-            return await self._ground(subject, retrieve)
+            return await ground(self, subject, retrieve)
         if step == "select":
             return self._selected(candidate or {}, place)
         if step != "sample":
@@ -379,50 +375,6 @@ class SyntheticDataRL(Generator[SyntheticRow]):
             return dspy.Prediction(rows=[r for r in rows if not unfit(r, self.selection)], rejected=rejected)
         candidates = [Candidate.model_validate(row.record()) for row in rows]
         return dspy.Prediction(rows=[], rejected=rejected, artifacts=[note, *candidates])
-
-    async def _ground(self, subject: str, retrieve: bool) -> dspy.Prediction:
-        rejected: list[Rejected] = []
-        keywords = self.task.keywords
-        about = f"{self.task.description} Subject: {subject}." if subject else self.task.description
-        examples = [example.text for example in self.task.examples[:SUMMARISED]]
-        if retrieve and not keywords:
-            try:
-                text = "\n\n".join([about, *examples[:SHOWN]])
-                keywords = clean((await self.name_keywords.acall(text=text)).keywords)
-            except ParseError as error:
-                rejected.append(unparsable("name_keywords", error, text=about))
-        queries = keywords
-        if retrieve and self.synonyms and keywords:
-            try:
-                written = (await self.write_queries.acall(query=" ".join(keywords))).queries
-                queries = clean([*keywords, *written])
-            except ParseError as error:
-                rejected.append(unparsable("write_queries", error, keywords=list(keywords)))
-        passages: tuple[PassageText, ...] = ()
-        if retrieve:
-            place = (self.passages, self.sources, self.passage_chars, f"{self.seed}:{subject}")
-            passages = await find(queries, *place)
-            if not passages and self.grounding == "preferred":  # the definition's own words, before doing without
-                queries = (about,)
-                passages = await find(queries, *place)
-            if not passages:
-                detail = f"no passage for {', '.join(queries)[:200]!r}"
-                rejected.append(Rejected(stage="retrieve", reason="nothing_found", detail=detail))
-        pattern = ""
-        if examples:
-            ask = {"task": about, "question_format": self.task.question_format, "samples": examples}
-            try:
-                reply = await self.summarize.acall(**ask, answer_format=self.task.answer_format)
-                pattern = neutralise(reply.pattern.strip())
-            except ParseError as error:
-                rejected.append(unparsable("summarize", error, task=self.task.name))
-            quoted = [e.question for e in self.task.examples if e.question.casefold() in pattern.casefold()]
-            if quoted and pattern:
-                content = {"pattern": pattern}
-                rejected.append(Rejected(stage="summarize", reason="quotes_sample", detail=quoted[0], content=content))
-                pattern = ""
-        made = Ground(subject=subject, keywords=keywords, queries=queries, pattern=pattern, passages=passages)
-        return dspy.Prediction(rows=[], rejected=rejected, artifacts=[made])
 
     async def _written(self, source: PassageText, subject: str, pattern: str, shown: Sequence[int]) -> Draft | Rejected:
         """One question from a passage, checked."""

@@ -123,7 +123,7 @@ class SolveRate:
     """How often draws solve a task.
 
     Attributes:
-        n: Draws.
+        n: Draws that count: all but those whose verdict is undecided, as after a crash of the sandbox.
         correct: Draws whose answer is right.
         distinct: Different answers, in canonical form, among those that could be read.
         identical: All draws are the same text, two or more of them. A cache or a temperature of 0 made one draw of
@@ -137,12 +137,12 @@ class SolveRate:
 
     @property
     def rate(self) -> float:
-        """Share of correct draws, in [0, 1]."""
-        return self.correct / self.n
+        """Share of correct draws, in [0, 1]; 0 if no draw counts, which is not `reliable`."""
+        return self.correct / self.n if self.n else 0.0
 
     @property
     def reliable(self) -> bool:
-        """False for a single draw and for identical ones."""
+        """False for fewer than two draws and for identical ones."""
         return self.n > 1 and not self.identical
 
 
@@ -160,9 +160,10 @@ def solve_rate(replies: Sequence[str | None], answer: str, verifier: Checks) -> 
     if not replies:
         raise ConfigError("A solve rate needs one draw or more, got none.")
     given = [reply for reply in replies if reply is not None]
+    verdicts = [verifier(reply, answer) for reply in given]
     return SolveRate(
-        n=len(replies),
-        correct=sum(verifier(reply, answer).ok for reply in given),
+        n=len(replies) - sum(verdict.undecided for verdict in verdicts),
+        correct=sum(verdict.ok for verdict in verdicts),
         distinct=len({verifier.canonical(reply) for reply in given} - {None}),
         identical=_identical(replies),
     )

@@ -9,7 +9,7 @@ from dspy.lm15 import Config, Request
 
 from synthwright.signatures.rows import Message
 
-__all__ = ["Chat", "plain", "same_lm", "without_thinking"]
+__all__ = ["Chat", "plain", "without_thinking"]
 
 
 class Chat(dspy.Module):
@@ -42,10 +42,3 @@ def without_thinking(text: str) -> str:
 def plain(talk: Sequence[Message]) -> list[dict[str, str]]:
     """Messages as dictionaries of role and content."""
     return [{"role": message.role, "content": message.content} for message in talk]
-
-
-def same_lm(a: Any, b: Any) -> bool:
-    """Whether two modules with an `lm` are served by one model at one address; other sampling makes no other model."""
-    models = [module.lm or dspy.settings.lm for module in (a, b)]
-    names = [(lm.model, str(getattr(getattr(lm, "engine", None), "endpoint", ""))) for lm in models]
-    return names[0] == names[1]

@@ -2,7 +2,7 @@ import pytest
 
 from synthwright.errors import ConfigError
 from synthwright.programs.voting import solve_rate, vote
-from synthwright.verify import Choice, Number
+from synthwright.verify import Choice, Number, Verdict
 
 NUMBER, LETTER = Number(), Choice("ABCD")
 
@@ -78,3 +78,17 @@ def test_one_draw_is_no_rate_to_rely_on():
     assert not solve_rate(["4"], "4", NUMBER).reliable
     with pytest.raises(ConfigError, match="one draw or more"):
         solve_rate([], "4", NUMBER)
+
+
+def test_draws_about_which_nothing_is_known_do_not_count():
+    class Crashing:
+        def canonical(self, text):
+            return text
+
+        def __call__(self, reply, answer):
+            return Verdict(reply == answer, "equal", undecided=reply.startswith("crash"))
+
+    rate = solve_rate(["4", "5", "crash 1", "crash 2"], "4", Crashing())
+    assert (rate.n, rate.correct, rate.rate, rate.reliable) == (2, 1, 0.5, True)
+    none = solve_rate(["crash 1", "crash 2"], "4", Crashing())
+    assert (none.n, none.rate, none.reliable) == (0, 0.0, False)

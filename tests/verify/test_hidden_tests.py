@@ -95,3 +95,33 @@ def test_a_program_has_one_canonical_form_whatever_its_layout(verifier):
     assert verifier.canonical(fenced(ADD)) == verifier.canonical("def f(a,b): return a+b # adds")
     assert verifier.canonical(fenced(ADD)) != verifier.canonical("def f(a, b): return b + a")
     assert verifier.canonical("no program here!") is None and verifier.extract(None) is None
+
+
+# Trouble of the sandbox
+
+
+def crashing(*kinds):
+    """A sandbox that has these failures one after another (None for none), and then none."""
+    left, runs = list(kinds), []
+
+    def run(program, inputs):
+        runs.append(inputs)
+        kind = left.pop(0) if left else None
+        return SimpleNamespace(kind=kind) if kind else SimpleNamespace(value=sum(inputs))
+
+    return HiddenTests(run), runs
+
+
+def test_a_test_in_which_the_sandbox_crashed_is_run_again():
+    verifier, runs = crashing("crashed")
+    assert verifier(ADD, TESTS).ok and runs[:2] == [(2, 3), (2, 3)] and len(runs) == 4
+
+
+def test_a_sandbox_that_crashes_decides_nothing():
+    verdict = crashing("crashed", "crashed")[0](ADD, TESTS)
+    assert (verdict.ok, verdict.undecided, verdict.reason) == (False, True, "crashed: test 1")
+
+
+def test_a_failed_test_decides_whatever_crashed_before():
+    verdict = crashing("crashed", "crashed", "timeout")[0](ADD, TESTS)
+    assert (verdict.undecided, verdict.reason) == (False, "test_timeout: test 2")

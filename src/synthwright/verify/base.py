@@ -24,11 +24,14 @@ class Verdict:
         reason: `equal`; or why not: `different`, `no_answer`, `ambiguous`, `unreadable`, `unclosed`, `empty`,
             `too_long`, `timeout`, `unreadable_answer` (the known answer itself cannot be read), and what a kind adds.
         extracted: The text that was taken as the reply's answer, or None.
+        undecided: Neither right nor wrong: the machinery failed, such as a sandbox whose worker died (`crashed`).
+            `ok` is False, but nothing is known about the reply, so that statistics leave it out.
     """
 
     ok: bool
     reason: str
     extracted: str | None = None
+    undecided: bool = False
 
 
 @dataclass(frozen=True)

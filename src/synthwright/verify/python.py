@@ -7,14 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from synthwright.sandbox.results import Failure
+from synthwright.sandbox.values import canonical, equal, parse_literal
 from synthwright.verify.base import Unread, Verdict, Verifier
 from synthwright.verify.places import fences
 from synthwright.verify.text import unwrapped
-from synthwright.verify.values import ValueProblem, parse_value, same, shown
 
 __all__ = ["Held", "HiddenTests", "Value"]
 
 MAX_PROGRAM = 20_000
+MAX_VALUE = 20_000
+TRIES = 2
+"""Runs of a test whose sandbox crashes before the verdict is given up."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,8 @@ class Value(Verifier[Held]):
     The last fenced block is a place too, if it comes after all others.
 
     Args:
-        tolerance: Largest difference of two floats, relative above 1 and absolute below; 0 for exact equality.
+        tolerance: Largest difference of two floats, relative above 1 and absolute below; an int may then stand for a
+            float. 0 for exact equality.
         nan_equal: Whether `nan` equals `nan`.
     """
 
@@ -43,10 +48,11 @@ class Value(Verifier[Held]):
     def read(self, text: str) -> Held | Unread:
         blocks = fences(text + "\n")
         text = blocks[-1][1] if blocks else unwrapped(text)
-        try:
-            return Held(parse_value(text))
-        except ValueProblem as problem:
-            return Unread(str(problem))
+        value = parse_literal(text, max_chars=MAX_VALUE)
+        if isinstance(value, Failure):
+            too_deep = "nested" in value.detail  # ours and the parser's own limit of brackets
+            return Unread("too_long" if too_deep or value.kind == "output_too_large" else "unreadable")
+        return Held(value.value)
 
     def read_phrase(self, text: str) -> Held | Unread:
         value = self.read(text)
@@ -56,10 +62,10 @@ class Value(Verifier[Held]):
         return self.read(text)
 
     def equal(self, value: Held, answer: Held) -> bool | str:
-        return same(value.value, answer.value, self.tolerance, self.nan_equal)
+        return equal(value.value, answer.value, tolerance=self.tolerance or None, nan_is_nan=self.nan_equal)
 
     def show(self, value: Held) -> str | None:
-        return shown(value.value)
+        return canonical(value.value)
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,7 @@ class HiddenTests:
     Args:
         run: Runs a program on inputs: `run(program, inputs)` returns an object with the result as `value`, or with the
             `kind` of the failure and no `value`. It must contain whatever the program does; a sandbox's `run` does.
+            The kind `crashed` is trouble of the sandbox: the test is run once more, and then nothing is decided.
         tolerance: Of floats, as in `Value`.
     """
 
@@ -96,23 +103,51 @@ class HiddenTests:
         return ast.unparse(tree) if tree is not None else None
 
     def __call__(self, reply: str, answer: str) -> Verdict:
-        """Does the program of the reply pass every test? The first test that fails is the reason."""
-        try:
-            tests = [(parse_value(inputs), parse_value(output)) for inputs, output in json.loads(answer)]
-        except (ValueError, TypeError, RecursionError):
-            return Verdict(False, "unreadable_answer")
-        if not tests or not all(isinstance(inputs, tuple) for inputs, _ in tests):
+        """Does the program of the reply pass every test? The first test that fails is the reason.
+
+        A program that fails a test is wrong, whatever happens to the sandbox in others; one that passes all but those
+        in which the sandbox crashed is `undecided`.
+        """
+        tests = _tests(answer)
+        if tests is None:
             return Verdict(False, "unreadable_answer")
         program = self.extract(reply)
         if program is None:
             return Verdict(False, "no_answer")
+        crashed = 0
         for number, (inputs, output) in enumerate(tests, 1):
-            result = self.run(program, inputs)
-            if not hasattr(result, "value"):
-                return Verdict(False, f"test_{getattr(result, 'kind', 'failed')}: test {number}", program)
-            if not same(result.value, output, self.tolerance):
+            result = self._result(program, inputs)
+            kind = None if hasattr(result, "value") else getattr(result, "kind", "failed")
+            if kind == "crashed":
+                crashed = crashed or number
+            elif kind is not None:
+                return Verdict(False, f"test_{kind}: test {number}", program)
+            elif not equal(result.value, output, tolerance=self.tolerance or None):
                 return Verdict(False, f"different: test {number} of {len(tests)}", program)
+        if crashed:
+            return Verdict(False, f"crashed: test {crashed}", program, undecided=True)
         return Verdict(True, "equal", program)
+
+    def _result(self, program: str, inputs: tuple[Any, ...]) -> Any:
+        result = self.run(program, inputs)
+        for _ in range(TRIES - 1):
+            if getattr(result, "kind", None) == "crashed":
+                result = self.run(program, inputs)
+        return result
+
+
+def _tests(answer: str) -> list[tuple[tuple[Any, ...], Any]] | None:
+    """Pairs of inputs and output, or None if the text is no such list or has none."""
+    tests = []
+    try:
+        for inputs, output in json.loads(answer):
+            known, wanted = (parse_literal(text, max_chars=MAX_VALUE) for text in (inputs, output))
+            if isinstance(known, Failure) or isinstance(wanted, Failure) or not isinstance(known.value, tuple):
+                return None
+            tests.append((known.value, wanted.value))
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return None
+    return tests or None
 
 
 def _parsed(program: str) -> ast.Module | None:
