@@ -131,11 +131,6 @@ class Run(Generic[RowT]):
                 record.pop("seed")  # the index of the seed that gave it
                 yield Rejected.model_validate(record)
 
-    def artifacts(self, kind: type[ArtifactT]) -> list[ArtifactT]:
-        """The intermediate results of one class, in order: what generators return as `artifacts`."""
-        with Store(self.out) as store:
-            return [artifact for artifact in store.log("artifacts") if isinstance(artifact, kind)]
-
     def config(self) -> dict[str, Any]:
         """What made the run: method, generator, arguments, prompts, lms, filters, seed, and `created`, a date.
 
