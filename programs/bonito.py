@@ -249,7 +249,7 @@ class Bonito(Generator[BonitoRow]):
             reply = await predictor.acall(passage=text.prompt_text, **label, **self._room(kind, text))
         except ParseError as error:
             return unparsable(kind.short, error, **_about(kind, text))
-        if reply.fit == "not_applicable":
+        if _declined(reply, kind.parts):
             return _rejected(kind.short, "not_applicable", kind, text)
         parts = {part: str(reply[part]).strip() for part in kind.parts if part != kind.wrong}
         options = tuple(template.says.values())
@@ -283,7 +283,7 @@ class Bonito(Generator[BonitoRow]):
             reply = await self.write.acall(**ask, passage=text.prompt_text, **self._room(kind, text))
         except ParseError as error:
             return unparsable("write", error, **_about(kind, text))
-        if reply.fit == "not_applicable":
+        if _declined(reply, ("instruction_template", "response")):
             return _rejected("write", "not_applicable", kind, text)
         return _written(kind, text, reply.instruction_template, reply.response, name)
 
@@ -364,6 +364,11 @@ class Bonito(Generator[BonitoRow]):
             return unparsable("judge_response", error, **row.record())
         row = row.model_copy(update={"verdict": reply.verdict, "what_it_shows": reply.what_it_shows.strip()})
         return row if reply.verdict == "right" else _dropped("judge_response", reply.verdict, row)
+
+
+def _declined(reply: dspy.Prediction, parts: Sequence[str]) -> bool:
+    """Whether an LM says that the passage allows no such task; a weak one says it in another field, too."""
+    return "not_applicable" in (reply.fit, *(reply[part] for part in parts if isinstance(reply[part], str)))
 
 
 def _written(kind: TaskType, text: Passage, template: str, response: str, meta_template: str = "") -> Draft:

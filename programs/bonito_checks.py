@@ -238,9 +238,15 @@ def on_the_subject(draft: Draft) -> str | None:
 
 
 def new_statement(draft: Draft) -> str | None:
-    """What is compared with the passage is not the passage."""
+    """What is compared with the passage is not the passage; a second text says it otherwise, or says something else."""
     text = draft.parts.get("hypothesis") or draft.parts.get("second_text") or ""
-    return "copy_of_the_passage" if text and words(text) == words(draft.passage) else None
+    if not text:
+        return None
+    near = "second_text" in draft.parts and restates(text, draft.passage)
+    if words(text) == words(draft.passage) or (near and draft.label == "same"):
+        return "copy_of_the_passage"
+    nothing_new = near and set(words(text)) <= set(words(draft.passage))
+    return f"no_difference: {text[:80]!r}" if nothing_new and draft.label == "different" else None
 
 
 def new_ending(draft: Draft) -> str | None:

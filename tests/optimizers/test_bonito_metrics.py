@@ -14,6 +14,7 @@ from synthwright.optimizers.metrics.bonito import (
     right_verdict,
     sound_tasks,
 )
+from synthwright.optimizers.optimize import optimize
 from synthwright.optimizers.seeds import no_overlap, shipped_seeds
 from synthwright.programs.base import read_jsonl
 from synthwright.programs.bonito import Bonito
@@ -184,3 +185,36 @@ def test_a_verdict_is_compared_with_the_label_of_its_task():
     verdict = right_verdict(example, dspy.Prediction(rows=[], rejected=[unread]))
     assert verdict.score == 0 and "is 'wrong', the judge said None" in verdict.feedback
     assert right_verdict(example, dspy.Prediction(rows=[row(response="x")], rejected=[])).score == 0
+
+
+# Tuning
+
+
+def test_optimize_lifts_a_generator_that_learns_from_good_demonstrations(tmp_path):
+    def writes(call):
+        """Questions about the passage if a demonstration shows one, about France otherwise."""
+        shown = any("applicable" in message["content"] for message in call.messages if message["role"] == "assistant")
+        first = " ".join(call["passage"].split()[:3])
+        asked = f"What is said of {first}?" if shown else "What is the capital of France?"
+        return {"fit": "applicable", "question": asked, "answer": call["passage"].split()[-1].strip(".")}
+
+    seeds = [
+        {"inputs": {"passage": example.passage, "task_type": "exqa"}}
+        for examples in shipped_seeds(Bonito()).values()
+        for example in examples
+        if example.get("applicable", True)
+    ]
+    unique = [dict(each["inputs"]) for each in {each["inputs"]["passage"]: each for each in seeds}.values()]
+    gold = {"exqa": [{"passage": "Reeds grow.", "fit": "applicable", "question": "What grows?", "answer": "Reeds"}]}
+    tuned = optimize(
+        Bonito(task_types="exqa", checks=(), language=None),
+        trainset=unique[:6],
+        valset=unique[6:11],
+        testset=unique[11:],
+        lms=ScriptedLM({"exqa": writes}),
+        gold=gold,
+        targets=["exqa"],
+        budget=300,
+        out=tmp_path,
+    )
+    assert tuned.metric.after > tuned.metric.before + 0.2 and tuned.held_out.after > tuned.held_out.before

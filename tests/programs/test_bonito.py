@@ -1,4 +1,5 @@
 import asyncio
+import dataclasses
 import json
 from collections import Counter
 from pathlib import Path
@@ -281,6 +282,11 @@ def ask(generator, lm, **seed):
         return asyncio.run(generator.acall(**seed))
 
 
+def test_not_applicable_in_the_place_of_a_part_is_that_answer(tmp_path):
+    run, _ = run_of(tmp_path, types="coref", answers={"coref": {**FIT, "pronoun": "not_applicable", "answer": "x"}})
+    assert lost(run) == [("coref", "not_applicable")]
+
+
 def test_a_reply_as_long_as_the_passage_has_room_for_it():
     generator, text = Bonito(), Passage(text=KEEPER * 10)
     assert generator._room(type_named("paraphrase"), text) == {"config": {"max_tokens": 256 + len(KEEPER) * 5}}
@@ -403,6 +409,19 @@ def test_good_tasks_of_every_type_pass(short):
 )
 def test_planted_faults_of_every_type_are_found(short, parts, reason):
     assert why(draft(short, **parts)) == reason
+
+
+@pytest.mark.parametrize(
+    ("label", "text", "reason"),
+    [
+        ("different", KEEPER.replace("for thirty years", ""), "no_difference"),
+        ("different", KEEPER.replace("thirty", "twenty"), None),
+        ("same", KEEPER.replace("thirty", "30"), "copy_of_the_passage"),
+        ("same", GOOD["paraphrase"]["paraphrase"], None),
+    ],
+)
+def test_a_second_text_differs_in_words_or_in_meaning(label, text, reason):
+    assert why(dataclasses.replace(draft("paraphrase_id", second_text=text), label=label)) == reason
 
 
 @pytest.mark.parametrize(
