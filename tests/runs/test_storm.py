@@ -62,7 +62,7 @@ def accounts(out):
 
 
 def test_ten_thousand_seeds_in_a_storm_all_end_somewhere(tmp_path, start_stub):
-    kinds = ["500", "503", "html", "page", "type", "error", "empty", "null", "length"]
+    kinds = ["429", "429-after", "500", "503", "html", "page", "type", "error", "empty", "null", "length"]
     kinds += ["truncated", "reset", "hangup", "stall", "endless"]
     stub = start_stub(shares=dict.fromkeys(kinds, 0.2 / len(kinds)), retry_after=0.01)
     lm = sw.openai_lm("stub", stub.base, concurrency=128, timeout=1.0)
