@@ -150,6 +150,7 @@ class AsyncOpenAIEngine:
     """
 
     supported_params = _SUPPORTED
+    context_free = True  # it looks at nothing but the request, so nobody need tell it who calls
 
     def __init__(self, engine: OpenAIEngine) -> None:
         self.engine = engine

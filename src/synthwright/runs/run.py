@@ -119,7 +119,7 @@ class Run(Generic[RowT]):
 
     def config(self) -> dict[str, Any]:
         """What made the run: method, generator, arguments, prompts, lms, filters, seed, and `created`, a date."""
-        with Store(self.out) as store:
+        with Store.to_read(self.out) as store:
             return {**(store.meta("config") or {}), "created": store.meta("created")}
 
     def dataset(self, format: str = "raw", *, test: float | None = None, **options: Any) -> Any:
@@ -161,7 +161,7 @@ class UntypedRow(Row):
 
 
 def load_run(path: str | Path, row_type: type[RowT] | None = None) -> Run[RowT]:
-    """Open a finished run from its directory.
+    """Open a finished run from its directory, which need not be writable.
 
     Args:
         path: The directory.
@@ -178,7 +178,7 @@ def load_run(path: str | Path, row_type: type[RowT] | None = None) -> Run[RowT]:
             raise ConfigError(f"{str(out)!r} is no run directory: it has no {name!r}. `generate` makes one.")
     with (out / "rows.jsonl").open("rb") as file:
         kept = sum(1 for _ in file)
-    with Store(out) as store:
+    with Store.to_read(out) as store:
         config = store.meta("config") or {}
         failed, rounds = store.count("seeds", "status = 'failed'"), store.rounds()
         funnel = Funnel(asked=store.count("seeds", "admitted"), failed=failed, kept=kept, lost=tuple(store.losses()))
