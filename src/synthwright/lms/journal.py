@@ -13,8 +13,8 @@ from typing import Any
 import orjson
 from dspy.lm15 import Config, Message, Request, Response, TokenLogprob, TopLogprob, Usage
 
-from synthwright.databases import open_to_read
 from synthwright.errors import StoreError
+from synthwright.lms.databases import open_to_read
 from synthwright.lms.scopes import config_text
 
 __all__ = ["Journal", "RecordedCall", "call_key", "new_journal", "open_journal"]

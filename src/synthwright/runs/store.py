@@ -16,9 +16,9 @@ import cloudpickle
 from filelock import FileLock, Timeout
 from pydantic_core import to_jsonable_python
 
-from synthwright.databases import open_to_read
 from synthwright.errors import RunMismatchError, StoreError
 from synthwright.lms.budgets import Usage
+from synthwright.lms.databases import open_to_read
 from synthwright.lms.journal import TABLES, Journal
 from synthwright.signatures.rows import Rejected, Row
 
