@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -15,8 +16,9 @@ import pytest
 
 import synthwright as sw
 from synthwright.errors import StoreError, UnusableLMError
+from synthwright.lms.journal import open_journal
 from synthwright.runs.store import Store
-from synthwright.testing import ScriptedLM
+from synthwright.testing import ReplayLM, ScriptedLM
 
 PATIENT = sw.Retry(attempts=6, base=0.01, cap=0.2, patience=60)
 
@@ -62,7 +64,7 @@ def accounts(out):
 
 
 def test_ten_thousand_seeds_in_a_storm_all_end_somewhere(tmp_path, start_stub):
-    kinds = ["500", "503", "html", "page", "type", "error", "empty", "null", "length"]
+    kinds = ["429", "429-after", "500", "503", "html", "page", "type", "error", "empty", "null", "length"]
     kinds += ["truncated", "reset", "hangup", "stall", "endless"]
     stub = start_stub(shares=dict.fromkeys(kinds, 0.2 / len(kinds)), retry_after=0.01)
     lm = sw.openai_lm("stub", stub.base, concurrency=128, timeout=1.0)
@@ -234,8 +236,6 @@ def test_no_secret_reaches_the_store_the_files_or_the_errors(tmp_path, start_stu
     said = "".join(capfd.readouterr()) + caplog.text + repr(run) + repr(lm)
     with Store(tmp_path) as store:
         errors = str(store._all("SELECT error FROM seeds"))
-        from synthwright.lms.journal import open_journal
-
         calls = repr(list(open_journal(tmp_path)))
     for secret in secrets.values():
         assert secret.encode() not in written and secret not in said + errors + calls
@@ -263,6 +263,31 @@ def test_a_run_directory_on_a_read_only_mount_is_named(tmp_path):
             sw.generate(Pairs(), seeds=topics(2), lms=lm, out=tmp_path / "run")
     finally:
         subprocess.run(["umount", tmp_path], check=True)
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_run_on_a_read_only_mount_can_be_read(killed, tmp_path):
+    made, place = tmp_path / "made", tmp_path / "mount"
+    place.mkdir()
+    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "none", place], capture_output=True).returncode:
+        pytest.skip("needs the right to mount")
+    try:
+        lm = ScriptedLM({"*": {"question": "q", "answer": "a"}})
+        run = sw.generate(Pairs(), seeds=topics(3), lms=lm, out=made)
+        writer = sqlite3.connect(made / "run.sqlite", isolation_level=None)
+        if killed:  # what a killed writer leaves: a log with what is not in the database yet
+            writer.execute("INSERT INTO rejected VALUES (2, 'a filter', 'a reason', '', '{}')")
+            assert (made / "run.sqlite-wal").stat().st_size
+        shutil.copytree(made, place / "run", ignore=shutil.ignore_patterns("*-shm"))
+        writer.close()
+        subprocess.run(["mount", "-o", "remount,ro", place], check=True)
+        again = sw.load_run(place / "run", Pair)
+        assert again.rows == run.rows and again.config()["method"] == "pairs"
+        assert again.funnel.lost == ((("a filter", "a reason", 1),) if killed else ())
+        assert len(list(open_journal(place / "run"))) == 3
+        ReplayLM(place / "run")
+    finally:
+        subprocess.run(["umount", "--lazy", place], check=True)
 
 
 def test_a_clock_that_jumps_breaks_no_budget(tmp_path, monkeypatch):

@@ -12,6 +12,8 @@ from weakref import WeakKeyDictionary
 import dspy
 from dspy.adapters.types.base_type import CUSTOM_TYPE_START_IDENTIFIER
 from dspy.adapters.utils import format_field_value, get_annotation_name
+from dspy.predict.predict import _is_value_compatible_with_type
+from dspy.utils.constants import IS_TYPE_UNDEFINED
 from dspy.utils.exceptions import AdapterParseError
 from pydantic import ConfigDict, TypeAdapter, create_model
 from pydantic_core import to_jsonable_python
@@ -19,6 +21,9 @@ from pydantic_core import to_jsonable_python
 from synthwright.lms.metered import MeteredLM
 
 __all__ = ["AutoAdapter", "SchemaAdapter", "default_adapter", "response_schema"]
+
+_PRIVILEGED = {"signature", "demos", "config", "lm", "prediction", "new_signature", "_trace"}
+"""Arguments of a predictor that are not inputs."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -62,6 +67,12 @@ class _Plan:
         self.system: dict[str, Any] = {}
         self.requirements = ""
         self.demos: list[tuple[list[dict[str, Any]], list[dict[str, Any]]]] = []  # demonstrations, their messages
+        self.heads: list[tuple[list[dict[str, Any]], list[dict[str, Any]]]] = []  # the same with the system message
+        self.names = signature.input_fields.keys()
+        self.annotations: list[tuple[str, Any]] = [
+            (name, field.annotation) for name, field in self.inputs if not _untyped(field)
+        ]
+        self.direct = self.plain and not _PRIVILEGED & self.names
 
 
 class SchemaAdapter(dspy.JSONAdapter):
@@ -88,8 +99,44 @@ class SchemaAdapter(dspy.JSONAdapter):
         """One call. Where nobody listens to the adapter, without the three nested planning scopes of DSPy's."""
         if not self._plan(signature).plain or not isinstance(lm, MeteredLM) or not lm.unobserved():
             return await super().acall(lm, lm_kwargs, signature, demos, inputs)
+        return await self.ask(lm, lm_kwargs, signature, demos, inputs)
+
+    def takes(self, signature: Any, inputs: dict[str, Any]) -> bool:
+        """Whether inputs are all that a signature wants, of its types, and nothing that DSPy would warn of or read."""
+        plan = self._plan(signature)
+        if not plan.direct or inputs.keys() != plan.names:
+            return False
+        return all(
+            type(inputs[name]) is str if annotation is str else _is_value_compatible_with_type(inputs[name], annotation)
+            for name, annotation in plan.annotations
+        )
+
+    async def ask(
+        self,
+        lm: MeteredLM,
+        lm_kwargs: dict[str, Any],
+        signature: Any,
+        demos: list[dict[str, Any]],
+        inputs: dict[str, Any],
+        caller: int | None = None,
+    ) -> list[dict[str, Any]]:
+        """A call that nobody observes.
+
+        Args:
+            lm: The LM.
+            lm_kwargs: Sampling arguments of the call.
+            signature: A signature of plain types.
+            demos: Demonstrations.
+            inputs: Input fields.
+            caller: The `id` of the predictor, for calls that DSPy does not know of.
+        """
         self._prepare_response_format(lm, lm_kwargs, signature)
-        outputs = await lm.answer(self.format(signature, demos, inputs), lm_kwargs)
+        plan = self._plan(signature)
+        content = self._user_message(plan, signature, inputs)
+        if content is None:
+            outputs = await lm.answer(self.format(signature, demos, inputs), lm_kwargs, caller)
+        else:
+            outputs = await lm.answer_turn(self._head(plan, signature, demos), content, lm_kwargs, caller)
         if not all(isinstance(output, str) and output for output in outputs):
             return self._call_postprocess(signature, signature, outputs, lm, lm_kwargs)
         return [self.parse(signature, output) for output in outputs]
@@ -99,10 +146,21 @@ class SchemaAdapter(dspy.JSONAdapter):
         content = self._user_message(plan, signature, inputs) if plan.plain else None
         if content is None:
             return super().format(signature, demos, inputs)
+        return [*self._head(plan, signature, demos), {"role": "user", "content": content}]
+
+    def _head(self, plan: _Plan, signature: Any, demos: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The messages before the inputs: the same list for the same content."""
         if plan.instructions is not signature.__doc__ or not plan.system:  # its property cleans the text every time
             plan.system = {"role": "system", "content": self.format_system_message(signature)}
             plan.instructions = signature.__doc__
-        return [plan.system, *self._demos(plan, signature, demos), {"role": "user", "content": content}]
+            plan.heads = []
+        content = [dict(demo) for demo in demos] if demos else []
+        for known, messages in plan.heads:
+            if known == content:
+                return messages
+        head = [plan.system, *self._demos(plan, signature, demos)]
+        plan.heads = [(content, head), *plan.heads[:7]]
+        return head
 
     def _user_message(self, plan: _Plan, signature: Any, inputs: dict[str, Any]) -> str | None:
         """The message of DSPy, for text, numbers and lists of text; None for what only DSPy can write."""
@@ -188,6 +246,11 @@ class SchemaAdapter(dspy.JSONAdapter):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return SchemaAdapter, ()  # copies, in other processes too, build their own plans
+
+
+def _untyped(field: Any) -> bool:
+    """Whether a signature names no type for a field, so that any value fits."""
+    return bool(field.json_schema_extra.get(IS_TYPE_UNDEFINED, False))
 
 
 def _holds_dspy_type(annotation: Any) -> bool:

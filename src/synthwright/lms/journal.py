@@ -6,15 +6,15 @@ import sqlite3
 import threading
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import orjson
-from dspy.lm15 import Message, Request, Response, TokenLogprob, TopLogprob, Usage
+from dspy.lm15 import Config, Message, Request, Response, TokenLogprob, TopLogprob, Usage
 
 from synthwright.errors import StoreError
+from synthwright.lms.databases import open_to_read
 from synthwright.lms.scopes import config_text
 
 __all__ = ["Journal", "RecordedCall", "call_key", "new_journal", "open_journal"]
@@ -42,6 +42,8 @@ def call_key(request: Request, digest: str, model: str, endpoint: str) -> bytes:
     text = f"{endpoint}\0{model}\0{digest}\0{request.config.seed}"
     return hashlib.sha256(text.encode("utf-8", "backslashreplace")).digest()[:16]
 
+
+_PLAIN_FIELDS = tuple(f.name for f in fields(Config) if f.name not in ("seed", "response_format"))
 
 Record = tuple[bytes, str, str, bytes]
 """A call as it is stored: key, role, predictor, compressed body."""
@@ -94,7 +96,8 @@ class Journal:
     ) -> None:
         self._db, self.limit, self.earlier = database, limit, earlier
         self._waiting: dict[bytes, tuple[str, str, Request, str, Response]] = {}
-        self._texts: set[str] = set()
+        self._texts: dict[str, str] = {}
+        self._configs: dict[Any, tuple[Any, str]] = {}
         self._lock = threading.RLock()
         self._bytes = -1  # not read yet
 
@@ -172,7 +175,7 @@ class Journal:
         usage = response.usage
         data = {
             "turns": [*stored, turns[-1]],
-            "sampling": self._shared(config_text(request.config), texts),
+            "sampling": self._shared(self._sampling(request.config), texts),
             "digest": digest,
             "seed": request.config.seed,
             "id": response.id,
@@ -186,16 +189,31 @@ class Journal:
             data["logprobs"] = [asdict(token) for token in response.logprobs]
         return _compressed(_json(data))
 
+    def _sampling(self, config: Config) -> str:
+        """`config_text`, remembered for calls that differ in their seed alone; schemas are known by identity."""
+        format_ = config.response_format
+        rest = tuple(getattr(config, name) for name in _PLAIN_FIELDS)
+        try:
+            known = self._configs.get(key := (id(format_), rest))
+        except TypeError:  # an argument that cannot be a key
+            return config_text(config)
+        if known is None or known[0] is not format_:
+            if len(self._configs) > 1000:
+                self._configs.clear()
+            known = self._configs[key] = (format_, config_text(config))
+        return known[1]
+
     def _shared(self, text: str, texts: list[Text]) -> str | list[str]:
         """A text that recurs, by its hash if it is long; the text itself is added to `texts` the first time."""
         if len(text) < SHARED:
             return text
-        content = text.encode("utf-8", "surrogatepass")
-        digest = hashlib.sha256(content).hexdigest()[:32]
-        if digest not in self._texts:
-            if len(self._texts) > 10_000:
+        digest = self._texts.get(text)
+        if digest is None:
+            content = text.encode("utf-8", "surrogatepass")
+            digest = hashlib.sha256(content).hexdigest()[:32]
+            if len(self._texts) > 1000:
                 self._texts.clear()
-            self._texts.add(digest)
+            self._texts[text] = digest
             texts.append((digest, _compressed(content)))
         return [digest]
 
@@ -229,11 +247,9 @@ def open_journal(path: str | Path) -> Journal:
     if file is None:
         raise StoreError(f"There is no record of LM calls in {str(path)!r}: a run's directory holds run.sqlite.")
     try:
-        database = sqlite3.connect(
-            f"file:{quote(str(file.absolute()))}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
-        )
+        database = open_to_read(file)
         database.execute("SELECT 1 FROM calls LIMIT 1")
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         raise StoreError(f"Cannot read the call journal of {str(path)!r}: {error}.") from error
     return Journal(database)
 

@@ -1,10 +1,11 @@
 """One layer around every LM of a run: independent draws, the journal, retries, exact usage, budgets, truncation."""
 
 import asyncio
+import hashlib
 import logging
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -24,7 +25,7 @@ from synthwright.lms.budgets import Meter, Retry, Usage
 from synthwright.lms.calls import EngineLM, UnreachableError, raw_prompt
 from synthwright.lms.concurrency import AdaptiveLimit
 from synthwright.lms.journal import Journal, call_key
-from synthwright.lms.scopes import Scope, config_text, current_scope, request_digest, with_seed
+from synthwright.lms.scopes import Scope, config_text, current_scope, digest_part, request_digest, twin_of, with_seed
 
 __all__ = ["CallLimit", "MeteredLM", "metered"]
 
@@ -64,16 +65,16 @@ class _Metered:
         """The prompt text that the LM's own chat template makes of messages."""
         return cast(Any, self.lm).engine.template(messages)
 
-    def _prepare(self, request: Request, sampling: str | None = None) -> "_Call":
+    def _prepare(self, request: Request, digest: str = "", caller: int | None = None) -> "_Call":
         """Draw the call's sampling seed, and find its key in the journal."""
         scope, tickets = current_scope(), _TICKETS.get()
         if scope is None and self.journal is None:
             return _Call(request, "", b"", None, (self.role, ""))
-        digest = request_digest(request, sampling)
+        digest = digest or request_digest(request)
         if scope is not None and request.config.seed is None:
             request = with_seed(request, scope.sampling_seed(digest, next(tickets or scope.tickets(digest))))
         key = call_key(request, digest, self.lm.model, self.endpoint) if self.journal is not None else b""
-        return _Call(request, digest, key, scope, scope.caller(self.role) if scope else (self.role, ""))
+        return _Call(request, digest, key, scope, scope.caller(self.role, caller) if scope else (self.role, ""))
 
     def _recall(self, call: "_Call") -> Response | None:
         """The answer of an earlier, equal call."""
@@ -144,6 +145,17 @@ class _Call:
     caller: tuple[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """A request without its last turn: the digest up to there, and what sampling adds to it."""
+
+    head: list[dict[str, Any]]
+    format: Any
+    request: Request
+    digest: Any
+    sampling: bytes
+
+
 class MeteredEngine(_Metered):
     """The sync engine: for optimizers and plain `forward` calls."""
 
@@ -201,14 +213,15 @@ class AsyncMeteredEngine(_Metered):
         self.limit = limit
         self._under_way: dict[bytes, asyncio.Future[Response]] = {}
 
-    async def complete(self, request: Request, sampling: str | None = None) -> Response:
+    async def complete(self, request: Request, digest: str = "", caller: int | None = None) -> Response:
         """Answer a request.
 
         Args:
             request: The request.
-            sampling: Its sampling by `config_text`, if it is at hand.
+            digest: The request by `request_digest`, if it is at hand.
+            caller: The `id` of the predictor, for calls that DSPy does not know of.
         """
-        call = self._prepare(request, sampling)
+        call = self._prepare(request, digest, caller)
         if (response := self._recall(call)) is not None:
             return response
         if not call.key:
@@ -264,6 +277,8 @@ class MeteredLM(dspy.LM):
         super().__init__(model, engine=engine, async_engine=async_engine, cache=False, num_retries=0, **sampling)
         self._metered, self._async_metered = engine, async_engine
         self._configs: dict[Any, tuple[Any, Config, str]] = {}
+        self._forms: dict[Any, _Form] = {}
+        self._context_free = bool(getattr(getattr(engine.lm, "async_engine", None), "context_free", False))
 
     @property
     def supports_response_schema(self) -> bool:
@@ -272,6 +287,12 @@ class MeteredLM(dspy.LM):
     @property
     def supported_params(self) -> Any:
         return self._metered.supported_params
+
+    def takes(self, options: Mapping[str, Any]) -> bool:
+        """Whether a predictor with these options may call directly: the engine need not know who it is."""
+        if not self._context_free or not options.keys() <= _DIRECT:
+            return False
+        return all(name in _DIRECT or value is None for name, value in self.kwargs.items())
 
     def unobserved(self) -> bool:
         """Whether nobody listens to single calls: no callbacks, history, usage tracking or streams of DSPy."""
@@ -292,13 +313,62 @@ class MeteredLM(dspy.LM):
         with self._numbered(prompt, messages, options), adapter_message_call(self, messages):
             return await super().acall(prompt, messages=messages, **options)
 
-    async def answer(self, messages: Any, options: dict[str, Any]) -> Any:
+    async def answer(self, messages: Any, options: dict[str, Any], caller: int | None = None) -> Any:
         """What `acall` gives for messages, for callers who know that nobody observes the call."""
         prepared = self._direct(messages, options)
         if prepared is None:
             return await self._by_dspy(None, messages, options)
+        request, sampling = prepared
+        return await self._complete(request, request_digest(request, sampling), caller)
+
+    async def answer_turn(
+        self, head: list[dict[str, Any]], text: str, options: dict[str, Any], caller: int | None = None
+    ) -> Any:
+        """What `answer` gives for `head` and a user's turn; what depends on the head alone is made once.
+
+        Args:
+            head: The messages before the turn. It is known again by its identity, so it must not change.
+            text: The turn.
+            options: Sampling arguments of the call.
+            caller: The `id` of the predictor, for calls that DSPy does not know of.
+        """
+        form = self._form(head, options)
         try:
-            response = await self._async_metered.complete(*prepared)
+            turn = Message.user(text) if form else None
+            text.encode()
+        except (TypeError, ValueError):
+            turn = None  # DSPy has the message for it
+        if form is None or turn is None:
+            return await self.answer([*head, {"role": "user", "content": text}], options, caller)
+        digest = form.digest.copy()
+        digest.update(digest_part("user", text) + form.sampling)
+        request = twin_of(form.request, messages=(*form.request.messages[:-1], turn))
+        return await self._complete(request, digest.hexdigest(), caller)
+
+    def _form(self, head: list[dict[str, Any]], options: dict[str, Any]) -> "_Form | None":
+        """What calls with the same head and sampling have in common, or None if they must take DSPy's way."""
+        format_ = options.get("response_format")
+        key = (id(head), id(format_), *sorted((k, v) for k, v in options.items() if k != "response_format"))
+        try:
+            known = self._forms.get(key)
+        except TypeError:  # an option that is a list
+            return None
+        if known is None or known.head is not head or known.format is not format_:
+            prepared = self._direct([*head, {"role": "user", "content": "-"}], options)
+            if prepared is None:
+                return None
+            request, sampling = prepared
+            digest = hashlib.sha256(digest_part("system", request.system))
+            for message in request.messages[:-1]:
+                digest.update(digest_part(message.role, message.text))
+            if len(self._forms) > 256:
+                self._forms.clear()
+            known = self._forms[key] = _Form(head, format_, request, digest, digest_part("config", sampling))
+        return known
+
+    async def _complete(self, request: Request, digest: str, caller: int | None) -> list[str]:
+        try:
+            response = await self._async_metered.complete(request, digest, caller)
         except Exception as error:
             wrapped = wrap_error(error, model=self.model)
             if wrapped is error:

@@ -1,30 +1,16 @@
 """Any endpoint that speaks OpenAI's protocol: vLLM, llama.cpp, Ollama, LM Studio, OpenAI, gateways."""
 
-import asyncio
-import time
-import weakref
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
-from weakref import WeakKeyDictionary
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from dspy import lm15
 from dspy.lm15 import Request, Response, TokenLogprob
 
 from synthwright.errors import UnusableLMError
 from synthwright.lms import wire
-from synthwright.lms.calls import EngineLM, UnreachableError
-from synthwright.lms.http import (
-    Credentials,
-    Endpoint,
-    Endpoints,
-    close_sessions,
-    http_error,
-    run_plain,
-    transport_error,
-)
-
-if TYPE_CHECKING:
-    import aiohttp
+from synthwright.lms.calls import EngineLM
+from synthwright.lms.http import Credentials, Endpoints, run_plain
+from synthwright.lms.transport import Transport
 
 __all__ = ["AsyncOpenAIEngine", "OpenAIEngine", "openai_lm"]
 
@@ -32,11 +18,7 @@ _SUPPORTED = frozenset(
     {"response_format", "temperature", "max_tokens", "seed", "stop", "top_p", "presence_penalty", "frequency_penalty"}
     | {"logprobs", "top_logprobs"}
 )
-_CONNECT = 20.0  # seconds
-_IDLE = 3.0  # seconds an idle connection is kept; common servers close theirs after 5, and a call then meets the close
 _CHECK = 20.0  # seconds
-
-T = TypeVar("T")
 
 
 class OpenAIEngine:
@@ -143,25 +125,22 @@ class OpenAIEngine:
 
 
 class AsyncOpenAIEngine:
-    """The asyncio twin of `OpenAIEngine`, on aiohttp: one session per event loop.
-
-    A connection serves one call at a time and is used again, so there are never more of them than calls in flight:
-    what limits the calls limits the connections.
-    """
+    """The asyncio twin of `OpenAIEngine`."""
 
     supported_params = _SUPPORTED
+    context_free = True  # it looks at nothing but the request, so nobody need tell it who calls
 
     def __init__(self, engine: OpenAIEngine) -> None:
         self.engine = engine
         self.supports_response_schema = engine.supports_response_schema
-        self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, aiohttp.ClientSession] = WeakKeyDictionary()
-        self._proxies: dict[Endpoint, str | None] = {}
-        weakref.finalize(self, close_sessions, self._sessions)
+        self._transport = Transport(engine.endpoints, engine.credentials, engine.timeout, engine.max_bytes)
 
     async def complete(self, request: Request) -> Response:
         """Answer one request; raises what `OpenAIEngine.complete` raises."""
         path, body = wire.request_body(request, self.engine.model)
-        responses = await self._post(path, body, "a completion", lambda reply: wire.read_responses(reply, request))
+        responses = await self._transport.post(
+            path, body, "a completion", lambda reply: wire.read_responses(reply, request)
+        )
         return responses[0]
 
     async def complete_many(self, request: Request, n: int) -> list[Response]:
@@ -185,7 +164,9 @@ class AsyncOpenAIEngine:
             return [await self.complete(request)]
         path, body = wire.request_body(request, engine.model, n)
         try:
-            responses = await self._post(path, body, "a completion", lambda reply: wire.read_responses(reply, request))
+            responses = await self._transport.post(
+                path, body, "a completion", lambda reply: wire.read_responses(reply, request)
+            )
         except lm15.InvalidRequestError as error:
             if isinstance(error, lm15.ContextLengthError | lm15.UnsupportedModelError):
                 raise
@@ -209,7 +190,7 @@ class AsyncOpenAIEngine:
         body: dict[str, Any] = {"model": self.engine.model, "input": list(texts), "encoding_format": "float"}
         if dimensions is not None:
             body["dimensions"] = dimensions
-        return await self._post(
+        return await self._transport.post(
             "/embeddings", body, "embeddings", lambda reply: wire.read_embeddings(reply, len(texts))
         )
 
@@ -229,7 +210,7 @@ class AsyncOpenAIEngine:
         """
         body = wire.echo_body(self.engine.model, text + continuation)
         try:
-            found = await self._post(
+            found = await self._transport.post(
                 "/completions", body, "a completion", lambda reply: wire.read_echo(reply, text, continuation)
             )
         except lm15.InvalidRequestError as error:
@@ -249,7 +230,7 @@ class AsyncOpenAIEngine:
         engine, problems = self.engine, []
         for endpoint in engine.endpoints.all:
             try:
-                status, _, _ = await self._send(endpoint, "GET", "/models", None, min(engine.timeout, _CHECK))
+                status, _, _ = await self._transport.send(endpoint, "GET", "/models", None, min(engine.timeout, _CHECK))
             except lm15.LM15Error as error:
                 problems.append(error.message)
                 continue
@@ -270,7 +251,9 @@ class AsyncOpenAIEngine:
         endpoint = engine.endpoints.all[0]
         root, body = endpoint.base.removesuffix("/v1"), wire.dump({"messages": messages})
         try:
-            status, _, data = await self._send(endpoint, "POST", "/apply-template", body, engine.timeout, root=root)
+            status, _, data = await self._transport.send(
+                endpoint, "POST", "/apply-template", body, engine.timeout, root=root
+            )
             if status != 200:
                 raise ValueError(f"status {status}")
             return wire.load(data)["prompt"]
@@ -280,105 +263,9 @@ class AsyncOpenAIEngine:
                 "text that stands before a user turn yourself, as `prefix`."
             ) from None
 
-    async def _post(self, path: str, body: dict[str, Any], what: str, read: Callable[[Any], T]) -> T:
-        """Send a request to an endpoint, or to another if the first cannot be connected to, and read the reply."""
-        engine, data = self.engine, wire.dump(body)
-        tried: list[Endpoint] = []
-        while True:
-            endpoint = engine.endpoints.take(tried)
-            since, problem = time.monotonic(), None
-            try:
-                status, headers, reply = await self._send(endpoint, "POST", path, data, engine.timeout)
-                return self._read(endpoint, status, headers, reply, what, read)
-            except lm15.LM15Error as error:
-                problem = error
-                tried.append(endpoint)
-                if not isinstance(error, UnreachableError) or len(tried) >= len(engine.endpoints.all):
-                    raise
-            finally:
-                engine.endpoints.give(endpoint, since, problem)
-
-    def _read(
-        self,
-        endpoint: Endpoint,
-        status: int,
-        headers: Mapping[str, str],
-        data: bytes,
-        what: str,
-        read: Callable[[Any], T],
-    ) -> T:
-        credentials = self.engine.credentials
-        if status < 300:
-            data = credentials.clean_body(data)
-            try:
-                reply = wire.load(data)
-                told = reply.get("error")  # some gateways answer 200 with the error of the server behind them
-                if told and not reply.get("choices"):
-                    code = told.get("code") if isinstance(told, dict) else None
-                    status = code if isinstance(code, int) and 400 <= code < 600 else 502
-                else:
-                    return read(reply)
-            except (ValueError, KeyError, IndexError, TypeError, AttributeError):
-                text = credentials.clean(data[:2000].decode("utf-8", "replace"))
-                raise lm15.ServerError(
-                    f"{endpoint.base} answered {status} with something that is not {what}: {text[:200]!r}",
-                    status=status,
-                ) from None
-        text = credentials.clean(data[:2000].decode("utf-8", "replace"))
-        raise http_error(status, headers, text, endpoint.base)
-
-    async def _send(
-        self, endpoint: Endpoint, method: str, path: str, data: bytes | None, timeout: float, *, root: str | None = None
-    ) -> tuple[int, Mapping[str, str], bytes]:
-        import aiohttp
-
-        engine = self.engine
-        session = self._session()
-        limit = None if timeout == engine.timeout else aiohttp.ClientTimeout(total=timeout, sock_connect=_CONNECT)
-        options: dict[str, Any] = {"timeout": limit} if limit else {}
-        if proxy := self._proxies[endpoint]:
-            options["proxy"] = proxy
-        try:
-            async with session.request(
-                method,
-                (root or endpoint.base) + path,
-                data=data,
-                headers=engine.credentials.headers(),
-                allow_redirects=False,
-                **options,
-            ) as reply:
-                return reply.status, reply.headers, await _read_body(reply, engine.max_bytes, endpoint.base)
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            found = transport_error(error, endpoint.base, timeout)
-            unconnected = isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
-            lost = isinstance(found, lm15.TransportError)
-            kind = UnreachableError if lost and unconnected else type(found)
-            # without its cause: what aiohttp says of proxies and headers can hold secrets
-            raise kind(engine.credentials.clean(found.message)) from None
-
-    def _session(self) -> "aiohttp.ClientSession":
-        loop = asyncio.get_running_loop()
-        session = self._sessions.get(loop)
-        if session is None or session.closed:
-            session = self._sessions[loop] = self._open()
-        return session
-
-    def _open(self) -> "aiohttp.ClientSession":
-        import aiohttp
-
-        engine = self.engine
-        self._proxies = {endpoint: endpoint.proxy() for endpoint in engine.endpoints.all}  # costly: not at each call
-        return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE),
-            timeout=aiohttp.ClientTimeout(total=engine.timeout, sock_connect=_CONNECT),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"Content-Type": "application/json", "Accept-Encoding": "identity", "User-Agent": "synthwright"},
-        )
-
     async def aclose(self) -> None:
         """Close this loop's connections."""
-        if session := self._sessions.pop(asyncio.get_running_loop(), None):
-            await session.close()
+        await self._transport.close()
 
     def __getstate__(self) -> dict[str, Any]:
         return {"engine": self.engine}
@@ -388,24 +275,6 @@ class AsyncOpenAIEngine:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "AsyncOpenAIEngine":
         return self
-
-
-async def _read_body(reply: "aiohttp.ClientResponse", limit: int, where: str) -> bytes:
-    length = reply.content_length
-    if length is not None and length <= limit and "Content-Encoding" not in reply.headers:
-        return await reply.read()
-    parts, size = [], length or 0
-    if size <= limit:
-        size = 0
-        async for part in reply.content.iter_any():
-            size += len(part)
-            if size > limit:
-                break
-            parts.append(part)
-    if size > limit:
-        reply.close()  # the rest would come on this connection
-        raise lm15.ServerError(f"{where} sent more than {limit} bytes for one reply", status=reply.status)
-    return b"".join(parts)
 
 
 def openai_lm(

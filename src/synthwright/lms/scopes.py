@@ -16,7 +16,17 @@ from dspy.lm15 import Config, Request
 
 from synthwright.lms.budgets import Usage
 
-__all__ = ["Scope", "config_text", "current_scope", "draw_scope", "names_of", "request_digest", "with_seed"]
+__all__ = [
+    "Scope",
+    "config_text",
+    "current_scope",
+    "digest_part",
+    "draw_scope",
+    "names_of",
+    "request_digest",
+    "twin_of",
+    "with_seed",
+]
 
 
 @dataclass
@@ -57,8 +67,15 @@ class Scope:
             self._asked[call] += count
         return iter(range(first, first + count))
 
-    def caller(self, role: str) -> tuple[str, str]:
-        """(role, name of the predictor that is calling; empty for a call outside the program)."""
+    def caller(self, role: str, predictor: int | None = None) -> tuple[str, str]:
+        """(role, name of the predictor that is calling; empty for a call outside the program).
+
+        Args:
+            role: The LM role.
+            predictor: The `id` of the predictor; None for that of which DSPy says that it calls.
+        """
+        if predictor is not None:
+            return role, self.predictors.get(predictor, "")
         callers = dspy.settings.caller_modules or []
         return role, next((self.predictors[id(m)] for m in reversed(callers) if id(m) in self.predictors), "")
 
@@ -101,21 +118,23 @@ def request_digest(request: Request, config: str | None = None) -> str:
         config: Its sampling by `config_text`, if it is at hand.
     """
     digest = hashlib.sha256()
-    turns: list[tuple[str, Any]] = [("system", request.system)] if request.system else []
-    turns += [(message.role, _said(message)) for message in request.messages]
-    for role, text in (*turns, ("config", config or config_text(request.config))):
-        content = (text if isinstance(text, str) else repr(text)).encode("utf-8", "backslashreplace")
-        digest.update(b"%s %d\n%s" % (role.encode(), len(content), content))
+    if request.system:
+        digest.update(digest_part("system", request.system))
+    for message in request.messages:
+        digest.update(digest_part(message.role, _said(message)))
+    digest.update(digest_part("config", config or config_text(request.config)))
     return digest.hexdigest()
+
+
+def digest_part(role: str, text: Any) -> bytes:
+    """What one turn of a request adds to its digest."""
+    content = (text if isinstance(text, str) else repr(text)).encode("utf-8", "backslashreplace")
+    return b"%s %d\n%s" % (role.encode(), len(content), content)
 
 
 def with_seed(request: Request, seed: int) -> Request:
     """The request with another sampling seed: what `dataclasses.replace` gives, without validating all of it again."""
-    config = _twin(request.config)
-    object.__setattr__(config, "seed", seed)
-    twin = _twin(request)
-    object.__setattr__(twin, "config", config)
-    return twin
+    return twin_of(request, config=twin_of(request.config, seed=seed))
 
 
 def _said(message: Any) -> str:
@@ -123,12 +142,12 @@ def _said(message: Any) -> str:
     return parts[0].text if len(parts) == 1 and parts[0].type == "text" else repr(parts)
 
 
-def _twin(value: Any) -> Any:
-    """A shallow copy of a frozen dataclass, made by its fields."""
+def twin_of(value: Any, **changes: Any) -> Any:
+    """A frozen dataclass with other values of some fields, which are not validated."""
     cls = type(value)
     twin = object.__new__(cls)
     for name in _field_names(cls):
-        object.__setattr__(twin, name, getattr(value, name))
+        object.__setattr__(twin, name, changes[name] if name in changes else getattr(value, name))
     return twin
 
 

@@ -85,7 +85,7 @@ class _Report:
             if number % self.step == 0:
                 self.texts.append(main_text(record))
         varied = self._diversity(embed)
-        with Store(self.run.out) as store:
+        with Store.to_read(self.run.out) as store:
             for seed, _ in store.rejects():
                 self._count(seed, 1)
             config = store.meta("config") or {}

@@ -7,6 +7,7 @@ import dspy
 
 from synthwright.errors import ConfigError
 from synthwright.lms.budgets import Meter, Retry
+from synthwright.lms.direct import take_shortcuts
 from synthwright.lms.embedded import embedded_lm
 from synthwright.lms.journal import Journal
 from synthwright.lms.metered import CallLimit, MeteredLM, metered
@@ -80,6 +81,7 @@ def assign_lms(
     for name, module in _callers(generator):
         module.lm = wrapped[generator.role_of(name)]
     observe(wrapped)
+    take_shortcuts(generator)
     return wrapped
 
 

@@ -112,7 +112,7 @@ class Run(Generic[RowT]):
 
     def artifacts(self, kind: type[ArtifactT]) -> list[ArtifactT]:
         """The intermediate results of one type that the run made, in order, such as what a tree has grown."""
-        with Store(self.out) as store:
+        with Store.to_read(self.out) as store:
             return [artifact for artifact in store.log("artifacts") if isinstance(artifact, kind)]
 
     @property
@@ -137,13 +137,13 @@ class Run(Generic[RowT]):
         `settings` holds what may change from session to session, as the last one had it: n, concurrency, budget,
         prices, workers, journal, the predictors with shipped demonstrations, and the version of synthwright.
         """
-        with Store(self.out) as store:
+        with Store.to_read(self.out) as store:
             config = store.meta("config") or {}
             return {**config, "created": store.meta("created"), "settings": store.meta("settings") or {}}
 
     def prompts(self) -> dict[str, Any]:
         """Instructions, field descriptions and demonstrations by predictor, as `Generator.save_prompts` writes them."""
-        with Store(self.out) as store:
+        with Store.to_read(self.out) as store:
             return store.meta("prompts") or {}
 
     def report(self, to: str | Path | None = None, **options: Any) -> Path:
@@ -200,7 +200,7 @@ class UntypedRow(Row):
 
 
 def load_run(path: str | Path, row_type: type[RowT] | None = None) -> Run[RowT]:
-    """Open a finished run from its directory.
+    """Open a finished run from its directory, which need not be writable.
 
     Args:
         path: The directory.
@@ -217,7 +217,7 @@ def load_run(path: str | Path, row_type: type[RowT] | None = None) -> Run[RowT]:
             raise ConfigError(f"{str(out)!r} is no run directory: it has no {name!r}. `generate` makes one.")
     with (out / "rows.jsonl").open("rb") as file:
         kept = sum(1 for _ in file)
-    with Store(out) as store:
+    with Store.to_read(out) as store:
         config = store.meta("config") or {}
         failed, rounds = store.count("seeds", "status = 'failed'"), store.rounds()
         funnel = Funnel(asked=store.count("seeds", "admitted"), failed=failed, kept=kept, lost=tuple(store.losses()))

@@ -18,6 +18,7 @@ from pydantic_core import to_jsonable_python
 
 from synthwright.errors import RunMismatchError, StoreError
 from synthwright.lms.budgets import Usage
+from synthwright.lms.databases import open_to_read
 from synthwright.lms.journal import TABLES, Journal
 from synthwright.signatures.rows import Rejected, Row
 
@@ -75,13 +76,19 @@ class Store:
 
     Args:
         out: Directory of the run; created if it does not exist.
+        read_only: Whether to read only, and that without leave: it needs no right to write.
 
     Raises:
         StoreError: The directory cannot be created or written, is in use, or its database is damaged.
     """
 
-    def __init__(self, out: str | Path) -> None:
+    def __init__(self, out: str | Path, *, read_only: bool = False) -> None:
         self.out = Path(out)
+        self._lock: FileLock | None = None
+        if read_only:
+            with _sql(self.out):
+                self._db = open_to_read(self.out / DB)
+            return
         try:
             self.out.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.out):
@@ -109,12 +116,18 @@ class Store:
             self._lock.release()
             raise
 
+    @classmethod
+    def to_read(cls, out: str | Path) -> "Store":
+        """The store of a run that is not going on; in a directory that cannot be written, without a lock."""
+        return cls(out, read_only=not os.access(out, os.W_OK))
+
     def close(self) -> None:
         """Close the database and let others use the directory."""
         try:
             self._db.close()
         finally:
-            self._lock.release()
+            if self._lock is not None:
+                self._lock.release()
 
     def __enter__(self) -> "Store":
         return self
@@ -522,7 +535,7 @@ def _short(value: Any) -> str:
 def _sql(out: Path) -> Iterator[None]:
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         name = os.fspath(out / DB)
         text = str(error)
         if "full" in text:
