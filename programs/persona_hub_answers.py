@@ -9,7 +9,7 @@ from typing import Any
 from synthwright.errors import ConfigError, ParseError
 from synthwright.programs.absolute_zero_sandbox import shared_sandbox
 from synthwright.programs.base import unparsable
-from synthwright.programs.blocks.chat import same_lm
+from synthwright.programs.blocks.models import one_lm
 from synthwright.programs.voting import vote
 from synthwright.retrieval import neutralise
 from synthwright.sandbox import Failure
@@ -53,7 +53,7 @@ async def agreed(hub: Any, row: PersonaRow) -> Outcome:
     Raises:
         ConfigError: `solver` and `second_solver` are one LM, so that they would agree with themselves.
     """
-    if same_lm(hub.solve.predict, hub.solve_again.predict) and not hub.same_solver:
+    if one_lm(hub.solve.predict, hub.solve_again.predict) and not hub.same_solver:
         raise ConfigError(
             "`answers='agreement'` asks two LMs, and `second_solver` is served by the LM of `solver`: pass "
             "`lms={'solver': lm, 'second_solver': other}`, or `same_solver=True` to let one LM vote twice."

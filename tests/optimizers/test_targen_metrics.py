@@ -171,7 +171,8 @@ def test_seeds_are_balanced_and_disjoint(name):
     seeds = [json.loads(line) for line in lines]
     texts = [seed["inputs"].get("seed") or seed["inputs"]["fields"]["premise"] for seed in seeds]
     assert len(set(texts)) == len(texts)
-    shown = {demo["premise"] for demo in (*TarGEN().write.demos, *TarGEN().correct.demos)}
+    predictors = TarGEN().all_predictors()
+    shown = {demo["premise"] for demo in (*predictors["write"].demos, *predictors["correct"].demos)}
     assert shown.isdisjoint(texts)
     for split in ("train", "val", "test"):
         labels = [seed["inputs"]["label"] for seed in seeds if seed["split"] == split]

@@ -546,7 +546,8 @@ def test_optimizers_see_the_writer_and_the_corrector_only():
 
 def test_prompts_can_be_saved_and_loaded(tmp_path):
     generator = TarGEN()
-    generator.write.signature = signature_of(generator.write).with_instructions("Write it.")
+    write = generator.all_predictors()["write"]
+    write.signature = signature_of(write).with_instructions("Write it.")
     generator.save_prompts(tmp_path / "p.json")
     other = TarGEN()
     other.load_prompts(tmp_path / "p.json")
@@ -556,11 +557,11 @@ def test_prompts_can_be_saved_and_loaded(tmp_path):
 
 
 def test_illustrations_are_shown_with_both_verdicts_and_both_labels():
-    demos = TarGEN().correct.demos
+    demos = TarGEN().all_predictors()["correct"].demos
     verdicts = {(demo["current_label"] == demo["corrected_label"], demo["corrected_label"]) for demo in demos}
     assert len(verdicts) == 4
-    instances = TarGEN(illustrations=("instances",)).instances
-    assert instances.demos[0]["texts"] == [TarGEN().write.demos[0]["premise"]] and not TarGEN().instances.demos
+    instances, plain = TarGEN(illustrations=("instances",)).all_predictors()["instances"], TarGEN().all_predictors()
+    assert instances.demos[0]["texts"] == [plain["write"].demos[0]["premise"]] and not plain["instances"].demos
     faithful = TarGEN.preset("faithful").all_predictors()
     assert [name for name, predictor in faithful.items() if predictor.demos] == ["write"]
     with pytest.raises(ConfigError, match=r"no step 'wriet'\. Did you mean 'write'"):
@@ -631,7 +632,7 @@ def test_a_shipped_task_is_complete(name):
         assert label.illustrations
         for illustration in label.illustrations:
             assert problem(task.checks, illustration.fields, label.name) is None
-    for predictor in (generator.instances, generator.write, generator.correct):
+    for predictor in (generator.all_predictors()[step] for step in ("instances", "write", "correct")):
         assert predictor.demos
         for demo in predictor.demos:
             assert set(demo.keys()) == set(signature_of(predictor).fields)

@@ -133,7 +133,7 @@ def test_an_answer_from_anywhere_can_be_rechecked():
 
 
 def test_wrong_answers_of_illustrations_show_a_correction():
-    demos = TarGEN("record").correct.demos
+    demos = TarGEN("record").all_predictors()["correct"].demos
     assert {demo["current_entity"] == demo["corrected_entity"] for demo in demos} == {True, False}
     for name in ("record", "announcement"):
         task = load_task(name)

@@ -32,7 +32,6 @@ def push(records: "Records", name: str, card: str, *, public: bool = False) -> s
         StoreError: The hub cannot be reached, or refuses.
     """
     import datasets
-    import httpx
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
 
@@ -62,6 +61,14 @@ def push(records: "Records", name: str, card: str, *, public: bool = False) -> s
         code = error.response.status_code
         hint = " Log in with `hf auth login`, or set HF_TOKEN to a token that may write." if code in (401, 403) else ""
         raise StoreError(f"The hub refused hub:{name} ({code}): {error}.{hint}") from error
-    except (httpx.HTTPError, OSError) as error:
+    except Exception as error:
+        if not _is_of_the_network(error):
+            raise
         raise StoreError(f"The hub cannot be reached for hub:{name}: {error}. The run itself is whole.") from error
     return str(repo)
+
+
+def _is_of_the_network(error: Exception) -> bool:
+    """Whether the HTTP client failed; which one huggingface_hub uses changes (requests, httpx, httpx2)."""
+    clients = {cls.__module__.partition(".")[0] for cls in type(error).__mro__}
+    return isinstance(error, OSError) or bool(clients & {"requests", "httpx", "httpx2", "httpcore"})
