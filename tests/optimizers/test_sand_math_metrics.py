@@ -219,7 +219,7 @@ def test_a_rater_is_scored_by_order_and_by_error():
     right = [problem["rating"] for problem in problems]
     assert calibration(problems, right) == type(calibration(problems, right))(order=1.0, error=0.0, rated=1.0)
     constant = calibration(problems, [3.0] * 24)
-    assert constant.order == 0.5 and constant.error > 0.5
+    assert constant.order == 0.5 and (constant.error or 0) > 0.5
     assert calibration(problems, [11 - each for each in right]).order == 0.0
     missing = calibration(problems, [None] * 24)
     assert (missing.order, missing.error, missing.rated) == (0.5, None, 0.0)

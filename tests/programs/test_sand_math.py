@@ -14,6 +14,7 @@ from synthwright.lms.adapters import response_schema
 from synthwright.optimizers.metrics.sand_math import false_sums
 from synthwright.pool import Pool
 from synthwright.programs.base import data_path, read_jsonl
+from synthwright.programs.prompts import signature_of
 from synthwright.programs.sand_math import BRANCHES, SandMath
 from synthwright.programs.sand_math_checks import flaw, no_single_number, single_number
 from synthwright.programs.sand_math_hiking import draw_ideas, hike_flaw
@@ -134,7 +135,7 @@ def test_a_run_writes_solves_compares_rates_and_hikes(tmp_path):
     assert len(run.rows) == 3 and len({row.branch for row in run.rows}) == 3
     for row in run.rows:
         assert row.solutions_n == 3 and row.solutions_distinct == 1 and row.difficulty_rating == 2.0
-        assert row.response.endswith(rf"\boxed{{{row.answer}}}$.") and row.novelty_max_sim < 0.85
+        assert row.response.endswith(rf"\boxed{{{row.answer}}}$.") and (row.novelty_max_sim or 0) < 0.85
 
 
 def test_the_same_run_gives_the_same_rows_at_any_concurrency(tmp_path):
@@ -171,7 +172,7 @@ def test_the_funnel_is_in_the_papers_order(tmp_path):
     order = list(dict.fromkeys(stage for stage, _, _ in run.funnel.lost))
     assert order.index("consistency") < order.index("decontaminate") and {"solver", "hike"} <= set(order)
     assert all(row.decontaminated and "boats" not in row.question for row in run.rows)
-    assert all(row.solver_pass_rate <= 0.25 and row.attempts_n == 4 for row in run.rows)
+    assert all((row.solver_pass_rate or 0) <= 0.25 and row.attempts_n == 4 for row in run.rows)
 
 
 def test_without_enough_rows_the_run_ends_and_says_why(tmp_path):
@@ -297,7 +298,7 @@ def test_what_is_no_single_number_is_called_so(answer, reason):
 
 def test_a_copy_of_a_demonstration_is_dropped():
     generator = sand()
-    generator.generate.demos = [dspy.Example(question=ASKED + " ", solution="12", answer="12")]
+    generator.all_predictors()["generate"].demos = [dspy.Example(question=ASKED + " ", solution="12", answer="12")]
     assert reasons(ask(generator=generator)) == [("generate", "copies_example")]
 
 
@@ -723,7 +724,7 @@ def test_the_paper_does_not_ask_for_a_higher_rating():
 def test_the_theorem_must_not_be_named():
     vieta = Theorem(name="Vieta's formulas", statement="Sums of roots.", marks=("Vieta",))
     assert hike_flaw("Use VIETA to find x.", "Find x.", vieta) == "names_theorem: Vieta"
-    assert hike_flaw("Use vieta\u2019s formulas now.", "Find x.", vieta).startswith("names_theorem")
+    assert (hike_flaw("Use vieta\u2019s formulas now.", "Find x.", vieta) or "").startswith("names_theorem")
     assert hike_flaw("Use the sum of all roots here.", "Find x.", vieta) is None
     assert hike_flaw("Use Vieta to find x.", "Find x.", vieta, checks=False) is None
     euler = Theorem(name="Euler's formula", statement="E.", marks=("Euler's",))
@@ -884,9 +885,9 @@ def test_a_mistake_in_a_taxonomy_is_an_error_that_names_the_file(tmp_path, files
 
 def test_a_row_is_a_conversation_a_prompt_and_with_a_wrong_attempt_a_preference():
     row = made(3, attempts=("It is 6.", "It is 7."), attempts_right=(True, False))
-    assert [message.role for message in row.to_messages()] == ["user", "assistant"]
-    assert row.to_prompt()[0].content == row.question
-    pair = row.to_preference()
+    messages, prompt, pair = row.to_messages(), row.to_prompt(), row.to_preference()
+    assert messages and prompt and pair
+    assert [message.role for message in messages] == ["user", "assistant"] and prompt[0].content == row.question
     assert (pair.chosen[0].content, pair.rejected[0].content) == (row.response, "It is 7.")
     assert made(3).to_preference() is None
 
@@ -927,7 +928,7 @@ def test_the_summary_has_the_figures_of_the_funnel():
     assert found.agreement == pytest.approx(2 / 3) and found.hiked_agreement == pytest.approx(2 / 3)
     assert (found.rating, found.hiked, found.hiked_rise, found.hiked_rises) == (3.0, 2, 0.5, 0.5)
     assert found.names_theorem == 1.0 and found.pass_rates == {"0.3": 1} and found.flagged == {"one_attempt": 1}
-    assert found.single_numbers == pytest.approx(2 / 3) and 0 < found.largest_similarity < 1
+    assert found.single_numbers == pytest.approx(2 / 3) and 0 < (found.largest_similarity or 0) < 1
     assert found.lost["solver: too_easy"] == 1
     assert summary([]).agreement is None and summary([]).rating is None
 
@@ -972,6 +973,7 @@ def test_the_faithful_preset_runs(tmp_path):
         ({"hike_below": 11}, "`hike_below`"),
         ({"hike_below": 6, "ratings": 0}, "needs ratings"),
         ({"temperature": 0}, "`temperature`"),
+        ({"solve_temperature": 0}, "`solve_temperature`"),
         ({"rating_temperature": -1}, "`rating_temperature`"),
         ({"per_round": 0}, "`per_round`"),
         ({"known": 3}, "`known`"),
@@ -994,7 +996,7 @@ def test_demonstrations_fit_the_predictors_and_pass_the_checks():
     predictors = {**sand().all_predictors(), **SandMath().all_predictors()}
     assert set(demos) == set(predictors) and all(len(each) == 3 for each in demos.values())
     for name, each in demos.items():
-        fields = set(predictors[name].signature.fields)
+        fields = set(signature_of(predictors[name]).fields)
         assert all(set(demo) == fields for demo in each)
     known = [record["problem"] for record in read_jsonl(data_path("sand_math/known.jsonl"))]
     for demo in [*demos["generate"], *demos["generate_easy"], *demos["solve"], *demos["attempt"]]:
