@@ -92,7 +92,8 @@ class SandMath(Generator[SandMathRow]):
         hike_solutions: Fresh solutions of a harder problem, 1 or more; they and its own solution must agree.
         require_harder: Whether a harder problem must be rated higher than before. Ours.
         recheck: Whether harder problems go through test items, solver and search again. Ours.
-        checks: Whether problems are checked for several answers, proofs, options, figures and copies. Ours.
+        checks: Whether problems are checked for several answers, proofs, options, figures and copies, and solutions for
+            false sums. Ours.
         min_words: Fewest words of a solution; None for any. The released code drops up to 500.
         temperature: Of writing, above 0 to 2. The released code has 1, at which small LMs wander off.
         solve_temperature: Of solving, above 0 to 2. The released code has 1, at which small LMs miscalculate.
@@ -373,7 +374,7 @@ class SandMath(Generator[SandMathRow]):
         self, stage: str, question: str, reference: Solved, shown: Sequence[str] = ()
     ) -> tuple[str, Solved] | Rejected:
         """The problem, or what is wrong with it."""
-        found = flaw(question, reference.answer, shown)
+        found = flaw(question, reference.answer, reference.text, shown)
         if found and (self.checks or found.startswith(STRUCTURAL)):
             reason, _, detail = found.partition(": ")
             content = {"question": question, "answer": reference.answer, "solution": reference.text}

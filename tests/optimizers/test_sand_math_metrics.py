@@ -4,7 +4,7 @@ import dspy
 import pytest
 
 from synthwright.lms.adapters import default_adapter
-from synthwright.optimizers.metrics.sand_math import HELD_OUT, METRIC, false_sums, hard_and_sound, well_posed
+from synthwright.optimizers.metrics.sand_math import HELD_OUT, METRIC, hard_and_sound, well_posed
 from synthwright.optimizers.metrics.sand_math_judges import (
     calibration,
     copies,
@@ -19,7 +19,7 @@ from synthwright.optimizers.metrics.sand_math_judges import (
 from synthwright.optimizers.seeds import no_overlap, shipped_seeds
 from synthwright.programs.base import data_path, read_jsonl
 from synthwright.programs.sand_math import SandMath
-from synthwright.programs.sand_math_checks import VERIFIER, single_number
+from synthwright.programs.sand_math_checks import VERIFIER, false_sums, single_number
 from synthwright.programs.sand_math_panel import solved
 from synthwright.runs.demonstrations import shipped
 from synthwright.signatures.rows import Rejected

@@ -11,12 +11,11 @@ import pytest
 import synthwright as sw
 from synthwright.errors import ConfigError, RetrievalError
 from synthwright.lms.adapters import response_schema
-from synthwright.optimizers.metrics.sand_math import false_sums
 from synthwright.pool import Pool
 from synthwright.programs.base import data_path, read_jsonl
 from synthwright.programs.prompts import signature_of
 from synthwright.programs.sand_math import BRANCHES, SandMath
-from synthwright.programs.sand_math_checks import flaw, no_single_number, single_number
+from synthwright.programs.sand_math_checks import false_sums, flaw, no_single_number, single_number
 from synthwright.programs.sand_math_hiking import draw_ideas, hike_flaw
 from synthwright.programs.sand_math_panel import solved
 from synthwright.programs.sand_math_rewards import reward
@@ -269,6 +268,13 @@ def test_a_flawed_problem_is_dropped_before_it_is_solved(question, answer, reaso
     lm = script(generate={"question": question, "solution": "So.", "answer": answer})
     assert reasons(ask(lm)) == [("generate", reason)]
     assert [call.predictor for call in lm.calls] == ["generate"]
+
+
+def test_a_false_sum_in_a_solution_is_found_before_and_after_solving():
+    wrong = script(generate={"question": ASKED, "solution": "7 + 5 = 13, so 12.", "answer": "12"})
+    assert reasons(ask(wrong)) == [("generate", "false_sum")]
+    later = script(solve=says("12", solution="So 7 + 5 = 13. Draw"))
+    assert reasons(ask(later)) == [("consistency", "false_sum")]
 
 
 def test_without_checks_only_what_cannot_go_on_is_dropped():
@@ -1000,7 +1006,7 @@ def test_demonstrations_fit_the_predictors_and_pass_the_checks():
         assert all(set(demo) == fields for demo in each)
     known = [record["problem"] for record in read_jsonl(data_path("sand_math/known.jsonl"))]
     for demo in [*demos["generate"], *demos["generate_easy"], *demos["solve"], *demos["attempt"]]:
-        assert flaw(f"{demo.get('story', '')} {demo['question']}", str(demo["answer"]), known) is None
+        assert flaw(f"{demo.get('story', '')} {demo['question']}", str(demo["answer"]), demo["solution"], known) is None
         assert not false_sums(demo["solution"])
     for name, signature in (("generate_easy", GenerateEasyProblem), ("solve", whole(SolveProblem))):
         schema = response_schema(signature)["properties"]
@@ -1009,7 +1015,7 @@ def test_demonstrations_fit_the_predictors_and_pass_the_checks():
             assert all(re.search(pattern, demo[field]) for field, pattern in patterns.items()) and patterns
     for demo in demos["hike_problem"]:
         theorem = Theorem(name=demo["theorem"].partition(":")[0], statement="S.")
-        assert flaw(demo["harder_question"], str(demo["answer"]), known) is None
+        assert flaw(demo["harder_question"], str(demo["answer"]), demo["solution"], known) is None
         assert hike_flaw(demo["harder_question"], demo["question"], theorem) is None
     assert {demo["level"] for demo in demos["generate"]} == {LEVELS["school"]}
 
