@@ -31,6 +31,7 @@ from synthwright.signatures.sand_math import (
     Draft,
     Examined,
     GenerateEasyProblem,
+    HikeProblem,
     SandMathRow,
     SolveProblem,
     boxed_text,
@@ -997,6 +998,9 @@ def test_optimizers_see_writing_and_hiking_but_neither_solvers_nor_judges():
     assert sand().role_of("rate") == "judge" and sand().role_of("solve") == "generator"
 
 
+EASY = {"generate_easy": GenerateEasyProblem, "solve": whole(SolveProblem), "hike_problem": whole(HikeProblem)}.items()
+
+
 def test_demonstrations_fit_the_predictors_and_pass_the_checks():
     demos = shipped("sand_math")
     predictors = {**sand().all_predictors(), **SandMath().all_predictors()}
@@ -1008,7 +1012,7 @@ def test_demonstrations_fit_the_predictors_and_pass_the_checks():
     for demo in [*demos["generate"], *demos["generate_easy"], *demos["solve"], *demos["attempt"]]:
         assert flaw(f"{demo.get('story', '')} {demo['question']}", str(demo["answer"]), demo["solution"], known) is None
         assert not false_sums(demo["solution"])
-    for name, signature in (("generate_easy", GenerateEasyProblem), ("solve", whole(SolveProblem))):
+    for name, signature in EASY:
         schema = response_schema(signature)["properties"]
         patterns = {field: schema[field]["pattern"] for field in schema if "pattern" in schema[field]}
         for demo in demos[name]:
