@@ -6,7 +6,7 @@ import random
 from collections.abc import Generator as Iteration
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal
 
 import dspy
 
@@ -16,6 +16,7 @@ from synthwright.filters.embedding import Neighbours
 from synthwright.pool import Pool, Seed
 from synthwright.programs.base import Frozen, Generator, unparsable
 from synthwright.programs.blocks.models import one_lm
+from synthwright.programs.sand_math_arguments import check_arguments
 from synthwright.programs.sand_math_checks import STRUCTURAL, flaw
 from synthwright.programs.sand_math_hiking import Hiking, draw_ideas, hike_flaw
 from synthwright.programs.sand_math_panel import Equality, Panel, Solved, solved
@@ -91,9 +92,11 @@ class SandMath(Generator[SandMathRow]):
         hike_solutions: Fresh solutions of a harder problem, 1 or more; they and its own solution must agree.
         require_harder: Whether a harder problem must be rated higher than before. Ours.
         recheck: Whether harder problems go through test items, solver and search again. Ours.
-        checks: Whether problems are checked for several answers, proofs, options, figures and copies. Ours.
+        checks: Whether problems are checked for several answers, proofs, options, figures and copies, and solutions for
+            false sums. Ours.
         min_words: Fewest words of a solution; None for any. The released code drops up to 500.
-        temperature: Of writing and solving, above 0 to 2. The released code has 1, at which small LMs wander off.
+        temperature: Of writing, above 0 to 2. The released code has 1, at which small LMs wander off.
+        solve_temperature: Of solving, above 0 to 2. The released code has 1, at which small LMs miscalculate.
         per_round: Problems of one round of writing; None for as many as rows are missing.
         cycles: Rounds of writing at most, 1 or more.
         seed: Fixes everything that is drawn.
@@ -118,6 +121,7 @@ class SandMath(Generator[SandMathRow]):
             "recheck": False,
             "checks": False,
             "temperature": 1.0,
+            "solve_temperature": 1.0,
         },
     }
 
@@ -152,6 +156,7 @@ class SandMath(Generator[SandMathRow]):
         checks: bool = True,
         min_words: int | None = None,
         temperature: float = 0.7,
+        solve_temperature: float = 0.3,
         per_round: int | None = None,
         cycles: int = 20,
         seed: int = 0,
@@ -170,9 +175,9 @@ class SandMath(Generator[SandMathRow]):
         self.hike: Literal["add", "replace", "none"] = hike
         self.hike_rounds, self.hike_below, self.hike_solutions = hike_rounds, hike_below, hike_solutions
         self.require_harder, self.recheck, self.checks = require_harder, recheck, checks
-        self.min_words, self.temperature = min_words, temperature
+        self.min_words, self.temperature, self.solve_temperature = min_words, temperature, solve_temperature
         self.per_round, self.cycles, self.seed = per_round, cycles, seed
-        self._validate()
+        check_arguments(vars(self))
         self._taxonomy = load_taxonomy(taxonomy)
         self.embed = embedder_of(embedder)
         self._remembered = Remembered(self.embed)
@@ -192,7 +197,7 @@ class SandMath(Generator[SandMathRow]):
         )
         self.hike_problem = dspy.Predict(hike_problem, temperature=temperature)
         # hidden from optimizers: tuned solvers would agree rather than be right, and tuned judges would please
-        self.solve = Frozen(solve, temperature=temperature)
+        self.solve = Frozen(solve, temperature=solve_temperature)
         self.attempt = Frozen(attempt, temperature=attempt_temperature)
         self.compare = Frozen(prompts.CompareAnswers, temperature=0.0)
         self.judge_copy = Frozen(prompts.JudgeCopy, temperature=0.0)
@@ -369,7 +374,7 @@ class SandMath(Generator[SandMathRow]):
         self, stage: str, question: str, reference: Solved, shown: Sequence[str] = ()
     ) -> tuple[str, Solved] | Rejected:
         """The problem, or what is wrong with it."""
-        found = flaw(question, reference.answer, shown)
+        found = flaw(question, reference.answer, reference.text, shown)
         if found and (self.checks or found.startswith(STRUCTURAL)):
             reason, _, detail = found.partition(": ")
             content = {"question": question, "answer": reference.answer, "solution": reference.text}
@@ -475,36 +480,3 @@ class SandMath(Generator[SandMathRow]):
             reason, _, detail = found.partition(": ")
             return Rejected(stage="hike", reason=reason, detail=detail, content=content)
         return made
-
-    def _validate(self) -> None:
-        choices = {
-            "level": get_args(Level),
-            "funnel": ("paper", "code"),
-            "equality": get_args(Equality),
-            "solver_filter": ("required", "if_two", "always", "never"),
-            "hike": ("add", "replace", "none"),
-        }
-        for name, known in choices.items():
-            if getattr(self, name) not in known:
-                raise ConfigError(f"`{name}` must be one of {', '.join(known)}, got {getattr(self, name)!r}.")
-        if not self.branches or len(set(self.branches)) < len(self.branches):
-            raise ConfigError(f"`branches` must be one or more different names, got {self.branches!r}.")
-        least = {"solutions": 1, "attempts": 1, "ratings": 0, "hike_rounds": 1, "hike_solutions": 1, "cycles": 1}
-        for name, bound in {**least, "per_round": 1, "min_words": 1}.items():
-            value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < bound):
-                raise ConfigError(f"`{name}` must be a whole number of at least {bound}, got {value!r}.")
-        if self.solutions == 1 and not self.with_reference:
-            raise ConfigError("`solutions=1` has nothing to agree with: use 2 or more, or `with_reference=True`.")
-        for name in ("max_duplicate", "max_known"):
-            if not 0 < getattr(self, name) <= 1:
-                raise ConfigError(f"`{name}` must be in (0, 1], got {getattr(self, name)!r}.")
-        if not 0 <= self.max_pass_rate <= 1:
-            raise ConfigError(f"`max_pass_rate` must be in [0, 1], got {self.max_pass_rate!r}.")
-        if self.hike_below is not None and not 1 <= self.hike_below <= 10:
-            raise ConfigError(f"`hike_below` must be in [1, 10], got {self.hike_below!r}.")
-        if self.hike_below is not None and not self.ratings:
-            raise ConfigError("`hike_below` needs ratings: use `ratings=1` or more.")
-        for name, above in {"temperature": 0, "attempt_temperature": 0, "rating_temperature": -1}.items():
-            if not above < getattr(self, name) <= 2 or getattr(self, name) < 0:
-                raise ConfigError(f"`{name}` must be above 0 and at most 2, got {getattr(self, name)!r}.")

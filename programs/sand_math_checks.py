@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterable
+from fractions import Fraction
 
 from synthwright.filters.duplicates import rouge_l, rouge_tokens
 from synthwright.retrieval import neutralise
 from synthwright.verify import Math, Number, Unread
 from synthwright.verify.math import Formula
 
-__all__ = ["STRUCTURAL", "VERIFIER", "flaw", "no_single_number", "single_number"]
+__all__ = ["STRUCTURAL", "VERIFIER", "false_sums", "flaw", "no_single_number", "single_number"]
 
 VERIFIER = Math(number=Number(units=False))
 """How answers are read and compared; units are told in the question."""
@@ -32,14 +33,21 @@ _ASKS = re.compile(
 _CONSTANTS = re.compile(
     r"\\(?:d|t)?frac|\\sqrt|\\pi|\\cdot|\\times|\\left|\\right|\\log|\\ln|\\sin|\\cos|\\tan|\\binom"
 )
+_TERM = r"-?\d+(?:\.\d+)?(?:/\d+)?"
+_SUM = re.compile(
+    rf"(?<![-+*/×·÷^(]\s)(?<![\w.,^(+*/×·÷-])({_TERM}(?:\s*[-+*/×·÷]\s*{_TERM})+)\s*=\s*({_TERM})"
+    r"(?![\d.,]*\d|[a-zA-Z^(%]|\s*[-+*/×·÷^]\s*[\w(])"
+)
+_STEP = re.compile(rf"\s*([-+*/×·÷])\s*({_TERM})")
 
 
-def flaw(question: str, answer: str, shown: Iterable[str] = ()) -> str | None:
+def flaw(question: str, answer: str, solution: str = "", shown: Iterable[str] = ()) -> str | None:
     """Why a problem is unusable, as `reason: detail`, or None.
 
     Args:
         question: The problem.
         answer: Its answer, as it was given; empty if it had none.
+        solution: The solution that the answer is from.
         shown: Problems that the prompt showed, of which it must not be a copy.
     """
     if not question.strip():
@@ -61,6 +69,8 @@ def flaw(question: str, answer: str, shown: Iterable[str] = ()) -> str | None:
         return "asks_nothing"
     if reason := no_single_number(answer):
         return f"{reason}: {answer[:80]!r}"
+    if wrong := false_sums(solution):
+        return f"false_sum: {wrong[0]}"
     tokens = rouge_tokens(question)
     for other in shown:
         if rouge_l(tokens, rouge_tokens(other)) >= SAME:
@@ -97,3 +107,32 @@ def _formula_fault(value: Formula) -> str | None:
         if letters.strip("\\").replace("pi", "").replace("e", "") or not re.search(r"\d|\\pi|\be\b", latex)
         else None
     )
+
+
+def false_sums(text: str) -> list[str]:
+    """The equations between plain numbers in a text that do not hold, such as `2 + 3 * 4 = 20`.
+
+    Products go before sums. Equations with letters, powers or brackets are not read; a decimal on the right may be
+    rounded to the digits that it has.
+    """
+    return [found[0].strip() for found in _SUM.finditer(text) if not _holds(found[1], found[2])]
+
+
+def _holds(left: str, right: str) -> bool:
+    first = re.match(_TERM, left)
+    assert first is not None  # the pattern begins with one
+    try:
+        total, product = Fraction(0), Fraction(first[0])
+        for sign, term in _STEP.findall(left[first.end() :]):
+            value = Fraction(term)
+            if sign in "*×·":
+                product *= value
+            elif sign in "/÷":
+                product /= value
+            else:
+                total, product = total + product, value if sign == "+" else -value
+        known = Fraction(right)
+    except (ZeroDivisionError, ValueError):
+        return False
+    digits = len(right.partition(".")[2])
+    return abs(total + product - known) <= (Fraction(1, 2 * 10**digits) if digits else 0)

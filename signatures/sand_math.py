@@ -48,8 +48,13 @@ Sums = Annotated[str, Field(pattern=rf"^{_SUM}( {_SUM}){{0,2}}$")]
 Story = Annotated[str, Field(pattern=rf"^{_PART} {_PART}$")]
 """Two sentences with a number each; bound like `Short`."""
 
-HowMany = Annotated[str, Field(pattern=rf"^How many {_WORDS}{{1,9}}[a-z]{{1,12}}\?$")]
+_HOW_MANY = rf"How many {_WORDS}{{1,9}}[a-z]{{1,12}}\?"
+
+HowMany = Annotated[str, Field(pattern=rf"^{_HOW_MANY}$")]
 """A question for a number; bound like `Short`."""
+
+LongerStory = Annotated[str, Field(pattern=rf"^{_PART}( {_PART}){{1,2}} {_HOW_MANY}$")]
+"""Two or three sentences with a number each, and a question for a number; bound like `Short`."""
 
 LEVELS: dict[str, str] = {
     "easy": "easy: one or two steps of arithmetic with small whole numbers, for a child of ten",
@@ -175,9 +180,12 @@ class HikeProblem(dspy.Signature):
 
 
 def whole(signature: type[dspy.Signature]) -> type[dspy.Signature]:
-    """The signature with sums as solution and a whole number as answer: the level `easy`, for LMs that wander off."""
-    sums: Any = Sums
-    return signature.with_updated_fields("answer", type_=int).with_updated_fields("solution", type_=sums)
+    """The signature for the level `easy`: sums as solution, a whole number as answer, for LMs that wander off."""
+    types: dict[str, Any] = {"answer": int, "solution": Sums, "harder_question": LongerStory}
+    for name, annotation in types.items():
+        if name in signature.output_fields:
+            signature = signature.with_updated_fields(name, type_=annotation)
+    return signature
 
 
 def boxed_text(solution: str, answer: str) -> str:

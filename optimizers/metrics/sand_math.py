@@ -1,16 +1,15 @@
 """Metrics of SAND-Math (Manem et al., 2025, arXiv:2507.20527): from agreement, pass rates and ratings; weights ours."""
 
 import re
-from fractions import Fraction
 from typing import Any
 
 import dspy
 
 from synthwright.optimizers.metrics.blocks import capped, content_words, distinct, words
-from synthwright.programs.sand_math_checks import single_number
+from synthwright.programs.sand_math_checks import false_sums, single_number
 from synthwright.signatures.sand_math import SandMathRow
 
-__all__ = ["HELD_OUT", "METRIC", "false_sums", "hard_and_sound", "well_posed"]
+__all__ = ["HELD_OUT", "METRIC", "hard_and_sound", "well_posed"]
 
 HIKE = 0.3
 """Share of a problem's score that hangs on its harder version. A harder version saves no problem without agreement."""
@@ -20,12 +19,6 @@ SPREAD = 0.2
 
 LINES = 6
 
-_TERM = r"-?\d+(?:\.\d+)?(?:/\d+)?"
-_SUM = re.compile(
-    rf"(?<![-+*/×·÷^(]\s)(?<![\w.,^(+*/×·÷-])({_TERM}(?:\s*[-+*/×·÷]\s*{_TERM})+)\s*=\s*({_TERM})"
-    r"(?![\d.,]*\d|[a-zA-Z^(%]|\s*[-+*/×·÷^]\s*[\w(])"
-)
-_STEP = re.compile(rf"\s*([-+*/×·÷])\s*({_TERM})")
 _REFERS = re.compile(r"\b(?:the|this) (?:problem|question|passage|text|figure|diagram)\b|\babove\b", re.IGNORECASE)
 
 
@@ -82,35 +75,6 @@ def well_posed(example, pred, trace=None, pred_name=None, pred_trace=None) -> ds
         feedback += [f"It {sign}: {row.question[:100]!r}" for sign, held in signs.items() if not held]
     mean = sum(scores) / len(scores) if scores else 0.0
     return dspy.Prediction(score=capped(mean), feedback="\n".join(feedback[:LINES]) or "All are well posed.")
-
-
-def false_sums(text: str) -> list[str]:
-    """The equations between plain numbers in a text that do not hold, such as `2 + 3 * 4 = 20`.
-
-    Products go before sums. Equations with letters, powers or brackets are not read; a decimal on the right may be
-    rounded to the digits that it has.
-    """
-    return [found[0].strip() for found in _SUM.finditer(text) if not _holds(found[1], found[2])]
-
-
-def _holds(left: str, right: str) -> bool:
-    first = re.match(_TERM, left)
-    assert first is not None  # the pattern begins with one
-    try:
-        total, product = Fraction(0), Fraction(first[0])
-        for sign, term in _STEP.findall(left[first.end() :]):
-            value = Fraction(term)
-            if sign in "*×·":
-                product *= value
-            elif sign in "/÷":
-                product /= value
-            else:
-                total, product = total + product, value if sign == "+" else -value
-        known = Fraction(right)
-    except (ZeroDivisionError, ValueError):
-        return False
-    digits = len(right.partition(".")[2])
-    return abs(total + product - known) <= (Fraction(1, 2 * 10**digits) if digits else 0)
 
 
 def _hardness(row: SandMathRow) -> float:

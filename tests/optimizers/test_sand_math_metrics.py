@@ -3,8 +3,9 @@ import asyncio
 import dspy
 import pytest
 
+import synthwright as sw
 from synthwright.lms.adapters import default_adapter
-from synthwright.optimizers.metrics.sand_math import HELD_OUT, METRIC, false_sums, hard_and_sound, well_posed
+from synthwright.optimizers.metrics.sand_math import HELD_OUT, METRIC, hard_and_sound, well_posed
 from synthwright.optimizers.metrics.sand_math_judges import (
     calibration,
     copies,
@@ -19,7 +20,7 @@ from synthwright.optimizers.metrics.sand_math_judges import (
 from synthwright.optimizers.seeds import no_overlap, shipped_seeds
 from synthwright.programs.base import data_path, read_jsonl
 from synthwright.programs.sand_math import SandMath
-from synthwright.programs.sand_math_checks import VERIFIER, single_number
+from synthwright.programs.sand_math_checks import VERIFIER, false_sums, single_number
 from synthwright.programs.sand_math_panel import solved
 from synthwright.runs.demonstrations import shipped
 from synthwright.signatures.rows import Rejected
@@ -266,3 +267,31 @@ def test_shipped_seeds_are_disjoint_and_give_rows():
     for example in split["test"][:3]:
         pred = asyncio.run(pred_of(example))
         assert len(pred.rows) == 2 and 0.9 < hard_and_sound(example, pred).score < 1
+
+
+def test_optimize_lifts_a_writer_that_only_follows_examples():
+    """A scripted LM: without demonstrations its own answers are wrong, so that its solutions do not agree."""
+
+    def write(call):
+        taught = len(call.messages) > 2
+        seed = call.seed or 0
+        story = f"Nora has {seed % 90 + 1} {call['concept']} today. She gets {seed % 7 + 2} {call['concept']} more."
+        answer = seed % 90 + 1 + seed % 7 + 2 + (0 if taught else 1 + seed % 3)
+        return {"story": story, "question": "How many has she now?", "solution": "So.", "answer": answer}
+
+    def solve(call):
+        first, second = (int(word) for word in call["question"].split() if word.isdigit())
+        return {"solution": f"Draw {call.seed}.", "answer": first + second}
+
+    gold = {"generate_easy": [{"concept": "cups", "story": "A.", "question": "B?", "solution": "C.", "answer": 1}]}
+    tuned = sw.optimize(
+        SandMath(ratings=0, hike="none"),
+        optimizer="bootstrap",
+        lms=ScriptedLM({"generate_easy": write, "solve": solve}),
+        gold=gold,
+        draws=1,
+        rounds=1,
+        budget=200,
+    )
+    assert tuned.metric.low > 0.2
+    assert tuned.generator.all_predictors()["generate_easy"].demos

@@ -11,12 +11,11 @@ import pytest
 import synthwright as sw
 from synthwright.errors import ConfigError, RetrievalError
 from synthwright.lms.adapters import response_schema
-from synthwright.optimizers.metrics.sand_math import false_sums
 from synthwright.pool import Pool
 from synthwright.programs.base import data_path, read_jsonl
 from synthwright.programs.prompts import signature_of
 from synthwright.programs.sand_math import BRANCHES, SandMath
-from synthwright.programs.sand_math_checks import flaw, no_single_number, single_number
+from synthwright.programs.sand_math_checks import false_sums, flaw, no_single_number, single_number
 from synthwright.programs.sand_math_hiking import draw_ideas, hike_flaw
 from synthwright.programs.sand_math_panel import solved
 from synthwright.programs.sand_math_rewards import reward
@@ -32,6 +31,7 @@ from synthwright.signatures.sand_math import (
     Draft,
     Examined,
     GenerateEasyProblem,
+    HikeProblem,
     SandMathRow,
     SolveProblem,
     boxed_text,
@@ -269,6 +269,13 @@ def test_a_flawed_problem_is_dropped_before_it_is_solved(question, answer, reaso
     lm = script(generate={"question": question, "solution": "So.", "answer": answer})
     assert reasons(ask(lm)) == [("generate", reason)]
     assert [call.predictor for call in lm.calls] == ["generate"]
+
+
+def test_a_false_sum_in_a_solution_is_found_before_and_after_solving():
+    wrong = script(generate={"question": ASKED, "solution": "7 + 5 = 13, so 12.", "answer": "12"})
+    assert reasons(ask(wrong)) == [("generate", "false_sum")]
+    later = script(solve=says("12", solution="So 7 + 5 = 13. Draw"))
+    assert reasons(ask(later)) == [("consistency", "false_sum")]
 
 
 def test_without_checks_only_what_cannot_go_on_is_dropped():
@@ -724,7 +731,7 @@ def test_the_paper_does_not_ask_for_a_higher_rating():
 def test_the_theorem_must_not_be_named():
     vieta = Theorem(name="Vieta's formulas", statement="Sums of roots.", marks=("Vieta",))
     assert hike_flaw("Use VIETA to find x.", "Find x.", vieta) == "names_theorem: Vieta"
-    assert str(hike_flaw("Use vieta\u2019s formulas now.", "Find x.", vieta)).startswith("names_theorem")
+    assert (hike_flaw("Use vieta\u2019s formulas now.", "Find x.", vieta) or "").startswith("names_theorem")
     assert hike_flaw("Use the sum of all roots here.", "Find x.", vieta) is None
     assert hike_flaw("Use Vieta to find x.", "Find x.", vieta, checks=False) is None
     euler = Theorem(name="Euler's formula", statement="E.", marks=("Euler's",))
@@ -885,10 +892,9 @@ def test_a_mistake_in_a_taxonomy_is_an_error_that_names_the_file(tmp_path, files
 
 def test_a_row_is_a_conversation_a_prompt_and_with_a_wrong_attempt_a_preference():
     row = made(3, attempts=("It is 6.", "It is 7."), attempts_right=(True, False))
-    assert [message.role for message in row.to_messages() or ()] == ["user", "assistant"]
-    assert [message.content for message in row.to_prompt() or ()] == [row.question]
-    pair = row.to_preference()
-    assert pair is not None
+    messages, prompt, pair = row.to_messages(), row.to_prompt(), row.to_preference()
+    assert messages and prompt and pair
+    assert [message.role for message in messages] == ["user", "assistant"] and prompt[0].content == row.question
     assert (pair.chosen[0].content, pair.rejected[0].content) == (row.response, "It is 7.")
     assert made(3).to_preference() is None
 
@@ -974,6 +980,7 @@ def test_the_faithful_preset_runs(tmp_path):
         ({"hike_below": 11}, "`hike_below`"),
         ({"hike_below": 6, "ratings": 0}, "needs ratings"),
         ({"temperature": 0}, "`temperature`"),
+        ({"solve_temperature": 0}, "`solve_temperature`"),
         ({"rating_temperature": -1}, "`rating_temperature`"),
         ({"per_round": 0}, "`per_round`"),
         ({"known": 3}, "`known`"),
@@ -991,6 +998,9 @@ def test_optimizers_see_writing_and_hiking_but_neither_solvers_nor_judges():
     assert sand().role_of("rate") == "judge" and sand().role_of("solve") == "generator"
 
 
+EASY = {"generate_easy": GenerateEasyProblem, "solve": whole(SolveProblem), "hike_problem": whole(HikeProblem)}.items()
+
+
 def test_demonstrations_fit_the_predictors_and_pass_the_checks():
     demos = shipped("sand_math")
     predictors = {**sand().all_predictors(), **SandMath().all_predictors()}
@@ -1000,16 +1010,16 @@ def test_demonstrations_fit_the_predictors_and_pass_the_checks():
         assert all(set(demo) == fields for demo in each)
     known = [record["problem"] for record in read_jsonl(data_path("sand_math/known.jsonl"))]
     for demo in [*demos["generate"], *demos["generate_easy"], *demos["solve"], *demos["attempt"]]:
-        assert flaw(f"{demo.get('story', '')} {demo['question']}", str(demo["answer"]), known) is None
+        assert flaw(f"{demo.get('story', '')} {demo['question']}", str(demo["answer"]), demo["solution"], known) is None
         assert not false_sums(demo["solution"])
-    for name, signature in (("generate_easy", GenerateEasyProblem), ("solve", whole(SolveProblem))):
+    for name, signature in EASY:
         schema = response_schema(signature)["properties"]
         patterns = {field: schema[field]["pattern"] for field in schema if "pattern" in schema[field]}
         for demo in demos[name]:
             assert all(re.search(pattern, demo[field]) for field, pattern in patterns.items()) and patterns
     for demo in demos["hike_problem"]:
         theorem = Theorem(name=demo["theorem"].partition(":")[0], statement="S.")
-        assert flaw(demo["harder_question"], str(demo["answer"]), known) is None
+        assert flaw(demo["harder_question"], str(demo["answer"]), demo["solution"], known) is None
         assert hike_flaw(demo["harder_question"], demo["question"], theorem) is None
     assert {demo["level"] for demo in demos["generate"]} == {LEVELS["school"]}
 
