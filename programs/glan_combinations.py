@@ -7,9 +7,10 @@ combinations are drawn without replacement and sessions take turns is ours.
 import hashlib
 import random
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from itertools import combinations
+from itertools import combinations, combinations_with_replacement
 from math import comb
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ __all__ = [
     "single",
     "singles",
     "subset",
+    "total",
 ]
 
 MOST = 5
@@ -61,6 +63,16 @@ def doubles(first: int, second: int) -> int:
     """Combinations of two to five concepts of two sessions that are not all from one: 575 for five and five."""
     sizes = range(2, MOST + 1)
     return sum(comb(first + second, size) - comb(first, size) - comb(second, size) for size in sizes)
+
+
+def total(sizes: Iterable[int], double_share: float) -> int:
+    """How many combinations `Combinations` holds for sessions with so many concepts, without building it."""
+    counts = Counter(size for size in sizes if size)
+    pairs = 0
+    if double_share > 0:
+        for (a, times), (b, others) in combinations_with_replacement(counts.items(), 2):
+            pairs += (comb(times, 2) if a == b else times * others) * doubles(a, b)
+    return pairs if double_share == 1 and pairs else pairs + sum(singles(a) * times for a, times in counts.items())
 
 
 @lru_cache(maxsize=65_536)  # sessions of a course have about equally many concepts

@@ -8,7 +8,7 @@ from typing import Any
 
 from synthwright.errors import ConfigError, did_you_mean
 from synthwright.programs.glan_checks import folded, merged_sessions
-from synthwright.programs.glan_combinations import Combinations
+from synthwright.programs.glan_combinations import Combinations, total
 from synthwright.programs.glan_tree import (
     SEPARATOR,
     Discipline,
@@ -131,6 +131,7 @@ class Curriculum:
                 branch = places.get(tuple(map(folded, made.place)))
                 if branch is not None:
                     _grow(branch, made)
+        self._room: dict[tuple[str, ...], int] | None = None
         self.quotas = {tuple(map(folded, path)): quota for path, quota in tree.quotas.items()}
         for name, quota in quotas.items():
             self.quotas |= {tuple(map(folded, path)): quota for path in _named(tree, name)}
@@ -153,7 +154,10 @@ class Curriculum:
 
     def left(self, course: Course) -> int:
         """Combinations that were not drawn yet."""
-        return max(0, self.combinations(course).total - course.asked) if course.sessions else 0
+        return max(0, self._total(course) - course.asked)
+
+    def _total(self, course: Course) -> int:
+        return total((len(session.key_concepts) for session in course.sessions), self.double_share)
 
     def schedule(
         self, blocks: Sequence[tuple[Course, int | None]], rows: Iterable[HomeworkRow]
@@ -171,7 +175,7 @@ class Curriculum:
         left = [(course, block, self.left(course)) for course, block in blocks]
         counts = {course.key: most if block is None else min(block, most) for course, block, most in left}
         if self.quotas:
-            allowed, wanted = self._allowed(rows), counts
+            allowed, wanted = dict(self._allowed(rows)), counts
             counts = dict.fromkeys(wanted, 0)
             for course, _ in _in_turn(courses, wanted):
                 limits = [limit for limit in _limits(course) if limit in allowed]
@@ -196,7 +200,9 @@ class Curriculum:
 
     def _allowed(self, rows: Iterable[HomeworkRow]) -> dict[tuple[str, ...], int]:
         """Rows that each node with a quota may still get."""
-        allowed = dict(self.quotas)
+        if self._room is not None:  # the rows do not change while a round is planned
+            return self._room
+        self._room = allowed = dict(self.quotas)
         for row in rows:
             names = tuple(folded(name) for name in (*row.place, row.subject) if name)
             for depth in range(1, len(names) + 1):
@@ -212,7 +218,7 @@ class Curriculum:
     def spent(self) -> str:
         """How many combinations were asked of how many, in words."""
         courses = [course for course in self._courses.values() if course.sessions]
-        asked, total = sum(c.asked for c in courses), sum(self.combinations(c).total for c in courses)
+        asked, total = sum(c.asked for c in courses), sum(map(self._total, courses))
         return f"{asked:,} of the {total:,} combinations of {len(courses):,} syllabi were asked"
 
     def tree(self) -> Tree:
