@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from synthwright.errors import ConfigError, did_you_mean
-from synthwright.programs.glan_checks import folded, merged_sessions
+from synthwright.programs.glan_checks import folded
 from synthwright.programs.glan_combinations import Combinations, total
 from synthwright.programs.glan_tree import (
     SEPARATOR,
@@ -279,7 +279,7 @@ def _branch(discipline: Discipline) -> Branch:
     branch = Branch(discipline, None if complete else node.queries or 0)
     for subject in node.subjects:
         course, stored = branch.add(subject), subject.syllabus
-        sessions = merged_sessions(stored.sessions) if stored is not None else ()
+        sessions = stored.sessions if stored is not None else ()  # merged when the tree was read
         if stored is not None and sessions:
             course.syllabus = Syllabus(
                 field=discipline.field,
