@@ -1,5 +1,6 @@
 import inspect
 import json
+import random
 from collections import Counter
 
 import dspy
@@ -441,7 +442,7 @@ def test_a_shuffled_range_is_a_permutation_that_depends_on_its_key():
 
 
 def test_groups_of_several_sizes_are_dealt_in_turn():
-    dealt = Dealt([2, 5, 1], "k")
+    dealt = Dealt([2, 5, 1], random.Random(0))
     found = [dealt[i] for i in range(dealt.total)]
     assert sorted(found) == [(g, n) for g, size in enumerate((2, 5, 1)) for n in range(size)]
     assert {group for group, _ in found[:3]} == {0, 1, 2} and {group for group, _ in found[5:]} == {1}
