@@ -290,10 +290,9 @@ class GLAN(Generator[HomeworkRow]):
         if self.until != "questions":
             return None if growth else f"the tree has grown to its {self.until}: {grown.counts()}"
         one_pass_done = pool.target is None and any(isinstance(made, Turn) for made in artifacts)
-        ends, draws = grown.schedule([] if one_pass_done else ready, pool)
+        ends, questions = grown.schedule([] if one_pass_done else ready, pool, _question)
         yield from turns(ends, pool.round)
-        for course, number in draws:
-            yield self._question(course, grown.combinations(course)[number])
+        yield from questions
         return None if growth or ends else grown.spent()
 
     def _taxonomy(self, pool: Pool[HomeworkRow], artifacts: Sequence[Row]) -> tuple[Tree | None, list[Seed]]:
@@ -386,15 +385,6 @@ class GLAN(Generator[HomeworkRow]):
         node = course.node
         about = {"subject": node.name, "level": str(node.level), "subtopics": list(node.subtopics)}
         return {"step": "syllabus", **course.branch.place, **about}
-
-    def _question(self, course: Course, drawn: Combination) -> dict[str, Any]:
-        names = [course.names[number] for number in drawn.sessions]
-        return {
-            **course.about,
-            "sessions": names,
-            "key_concepts": list(drawn.concepts),
-            "strategy": drawn.strategy,
-        }
 
     def tree(self, artifacts: Iterable[Row]) -> Tree:
         """What a run has grown, as a tree that can be saved, edited and started from.
@@ -567,3 +557,13 @@ class GLAN(Generator[HomeworkRow]):
         for name, quota in self.quotas.items():
             if isinstance(quota, bool) or not isinstance(quota, int) or quota < 0:
                 raise ConfigError(f"The quota of {name!r} must be a number of rows, 0 or more, got {quota!r}.")
+
+
+def _question(course: Course, drawn: Combination) -> dict[str, Any]:
+    names = course.names
+    return {
+        **course.about,
+        "sessions": [names[number] for number in drawn.sessions],
+        "key_concepts": drawn.concepts,
+        "strategy": drawn.strategy,
+    }

@@ -7,9 +7,10 @@ combinations are drawn without replacement and sessions take turns is ours.
 import hashlib
 import random
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from itertools import combinations
+from itertools import combinations, combinations_with_replacement
 from math import comb
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ __all__ = [
     "single",
     "singles",
     "subset",
+    "total",
 ]
 
 MOST = 5
@@ -61,6 +63,16 @@ def doubles(first: int, second: int) -> int:
     """Combinations of two to five concepts of two sessions that are not all from one: 575 for five and five."""
     sizes = range(2, MOST + 1)
     return sum(comb(first + second, size) - comb(first, size) - comb(second, size) for size in sizes)
+
+
+def total(sizes: Iterable[int], double_share: float) -> int:
+    """How many combinations `Combinations` holds for sessions with so many concepts, without building it."""
+    counts = Counter(size for size in sizes if size)
+    pairs = 0
+    if double_share > 0:
+        for (a, times), (b, others) in combinations_with_replacement(counts.items(), 2):
+            pairs += (comb(times, 2) if a == b else times * others) * doubles(a, b)
+    return pairs if double_share == 1 and pairs else pairs + sum(singles(a) * times for a, times in counts.items())
 
 
 @lru_cache(maxsize=65_536)  # sessions of a course have about equally many concepts
@@ -142,24 +154,30 @@ class Dealt:
 
     Args:
         sizes: Size of each group, 1 or more.
-        key: Fixes the order of the groups.
+        rng: Gives the order of the groups.
     """
 
-    def __init__(self, sizes: Sequence[int], key: str) -> None:
+    def __init__(self, sizes: Sequence[int], rng: random.Random) -> None:
         self.sizes, self.total = sizes, sum(sizes)
-        order = random.Random(key).sample(range(len(sizes)), len(sizes))
-        self._groups = sorted(order, key=lambda group: sizes[group])  # those that last longest at the end
-        self._sizes = [0, *(sizes[group] for group in self._groups)]
-        self._starts, start = [], 0
-        for number, (size, before) in enumerate(zip(self._sizes[1:], self._sizes, strict=False)):
+        self._groups = rng.sample(range(len(sizes)), len(sizes))
+        counts = Counter(sizes)
+        if len(counts) > 1:
+            self._groups.sort(key=sizes.__getitem__)  # those that last longest at the end
+        self._starts, self._laps, self._firsts = [], [], []  # of each stretch in which no group runs out
+        start = lap = first = 0
+        for size in sorted(counts):
             self._starts.append(start)
-            start += (size - before) * (len(sizes) - number)
+            self._laps.append(lap)
+            self._firsts.append(first)
+            start += (size - lap) * (len(sizes) - first)
+            lap, first = size, first + counts[size]
 
     def __getitem__(self, index: int) -> tuple[int, int]:
         """(group, number within it, from 0)."""
-        number = bisect_right(self._starts, index) - 1
-        lap, place = divmod(index - self._starts[number], len(self._groups) - number)
-        return self._groups[number + place], self._sizes[number] + lap
+        stretch = bisect_right(self._starts, index) - 1
+        first = self._firsts[stretch]
+        lap, place = divmod(index - self._starts[stretch], len(self._groups) - first)
+        return self._groups[first + place], self._laps[stretch] + lap
 
 
 class Combinations:
@@ -186,11 +204,10 @@ class Combinations:
             alone = []
         self._alone, self._pairs = alone, pairs
         self._size = [len(concepts) for concepts in self._concepts]
-        self._singles = Dealt([singles(self._size[number]) for number in alone], f"{key}:single")
-        self._doubles = Dealt([doubles(self._size[a], self._size[b]) for a, b in pairs], f"{key}:double")
-        self._phase = random.Random(
-            f"{key}:phase"
-        ).random()  # else the first question of every course were a single one
+        rng = random.Random(key)
+        self._singles = Dealt([singles(self._size[number]) for number in alone], rng)
+        self._doubles = Dealt([doubles(self._size[a], self._size[b]) for a, b in pairs], rng)
+        self._phase = rng.random()  # else the first question of every course were a single one
         self._orders: dict[int, Shuffled] = {}
         self.total = self._singles.total + self._doubles.total
 
@@ -198,30 +215,30 @@ class Combinations:
         if not 0 <= index < self.total:
             raise IndexError(f"there are {self.total} combinations, asked for {index}")
         before = int(index * self._share + self._phase)  # double ones so far, while both strategies last
-        due = int((index + 1) * self._share + self._phase) > before
         if before >= self._doubles.total:
             return self._single(index - self._doubles.total)
         if index - before >= self._singles.total:
             return self._double(index - self._singles.total)
+        due = int((index + 1) * self._share + self._phase) > before
         return self._double(before) if due else self._single(index - before)
 
     def _single(self, index: int) -> Combination:
         group, number = self._singles[index]
-        session = self._alone[group]
-        rank = self._rank(number, self._singles.sizes[group], session, session)
+        session, count = self._alone[group], self._singles.sizes[group]
+        rank = self._order(count)[(number + session * FAR) % count]
         chosen, concepts = single(rank, self._size[session]), self._concepts[session]
         return Combination("single", (session,), tuple([concepts[i] for i in chosen]))
 
     def _double(self, index: int) -> Combination:
         group, number = self._doubles[index]
-        a, b = pair = self._pairs[group]
-        rank = self._rank(number, self._doubles.sizes[group], a, b)
+        (a, b), count = self._pairs[group], self._doubles.sizes[group]
+        rank = self._order(count)[(number + a * FAR + b * FAR * FAR) % count]
         chosen, concepts = double(rank, self._size[a], self._size[b]), self._concepts[a] + self._concepts[b]
-        return Combination("double", pair, tuple([concepts[i] for i in chosen]))
+        return Combination("double", (a, b), tuple([concepts[i] for i in chosen]))
 
-    def _rank(self, number: int, count: int, a: int, b: int) -> int:
-        """The rank that a session or pair asks as its `number`-th: each begins elsewhere in one shuffled order."""
+    def _order(self, count: int) -> Shuffled:
+        """The order of so many combinations: sessions that have as many share it, and each begins elsewhere in it."""
         order = self._orders.get(count)
         if order is None:
             order = self._orders[count] = Shuffled(count, f"{self._key}:{count}")
-        return order[(number + a * FAR + b * FAR * FAR) % count]
+        return order

@@ -1,14 +1,16 @@
 """What a run of GLAN knows of its curriculum at the start of a round, and what its disciplines need next."""
 
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from itertools import repeat
+from typing import Any, TypeVar
 
 from synthwright.errors import ConfigError, did_you_mean
-from synthwright.programs.glan_checks import folded, merged_sessions
-from synthwright.programs.glan_combinations import Combinations
+from synthwright.pool import Seed
+from synthwright.programs.glan_checks import folded
+from synthwright.programs.glan_combinations import Combination, Combinations, total
 from synthwright.programs.glan_tree import (
     SEPARATOR,
     Discipline,
@@ -21,6 +23,11 @@ from synthwright.signatures.glan import HomeworkRow, Placed, Session, SubjectLis
 from synthwright.signatures.rows import Row
 
 __all__ = ["Branch", "Course", "Curriculum", "turns"]
+
+T = TypeVar("T")
+
+AT_A_TIME = 32
+"""Seeds of a course that are made together, for the sake of the processor's cache. Ours."""
 
 PAGE = 1000
 """Syllabi whose positions one `Turn` holds. Ours."""
@@ -131,6 +138,7 @@ class Curriculum:
                 branch = places.get(tuple(map(folded, made.place)))
                 if branch is not None:
                     _grow(branch, made)
+        self._room: dict[tuple[str, ...], int] | None = None
         self.quotas = {tuple(map(folded, path)): quota for path, quota in tree.quotas.items()}
         for name, quota in quotas.items():
             self.quotas |= {tuple(map(folded, path)): quota for path in _named(tree, name)}
@@ -153,34 +161,48 @@ class Curriculum:
 
     def left(self, course: Course) -> int:
         """Combinations that were not drawn yet."""
-        return max(0, self.combinations(course).total - course.asked) if course.sessions else 0
+        return max(0, self._total(course) - course.asked)
+
+    def _total(self, course: Course) -> int:
+        return total((len(session.key_concepts) for session in course.sessions), self.double_share)
 
     def schedule(
-        self, blocks: Sequence[tuple[Course, int | None]], rows: Iterable[HomeworkRow]
-    ) -> tuple[dict[str, int], Iterator[tuple[Course, int]]]:
-        """Which combinations a round asks: disciplines take turns, and so do the subjects of each.
+        self,
+        blocks: Sequence[tuple[Course, int | None]],
+        rows: Iterable[HomeworkRow],
+        make: Callable[[Course, Combination], Seed],
+    ) -> tuple[dict[str, int], Iterator[Seed]]:
+        """What a round asks: disciplines take turns, and so do the subjects of each.
 
         Args:
             blocks: Courses with syllabi, and how many combinations to draw of each; None for all that are left.
             rows: The rows so far, which count against the quotas.
+            make: Makes the seed of a combination.
 
         Returns:
-            Where each course has got to after the round, by its key, and the draws in order: (course, index).
+            Where each course has got to after the round, by its key, and the seeds in order.
         """
         courses = [course for course, _ in blocks]
         left = [(course, block, self.left(course)) for course, block in blocks]
         counts = {course.key: most if block is None else min(block, most) for course, block, most in left}
         if self.quotas:
-            allowed, wanted = self._allowed(rows), counts
+            allowed, wanted = dict(self._allowed(rows)), counts
             counts = dict.fromkeys(wanted, 0)
-            for course, _ in _in_turn(courses, wanted):
+            for course in _by_turns(courses, lambda course: repeat(course, wanted[course.key])):
                 limits = [limit for limit in _limits(course) if limit in allowed]
                 if all(allowed[limit] > 0 for limit in limits):
                     counts[course.key] += 1
                     for limit in limits:
                         allowed[limit] -= 1
         ends = {course.key: course.asked + counts[course.key] for course in courses if counts[course.key]}
-        return ends, ((course, course.asked + number) for course, number in _in_turn(courses, counts))
+        return ends, _by_turns(courses, lambda course: self._seeds(course, counts[course.key], make))
+
+    def _seeds(self, course: Course, count: int, make: Callable[[Course, Combination], Seed]) -> Iterator[Seed]:
+        """The next seeds of a course, some made at a time: going to and fro between courses takes twice as long."""
+        for start in range(course.asked, course.asked + count, AT_A_TIME):
+            drawn = self.combinations(course)
+            stop = min(start + AT_A_TIME, course.asked + count)
+            yield from [make(course, drawn[number]) for number in range(start, stop)]
 
     def full(self, rows: Sequence[HomeworkRow]) -> set[str]:
         """Keys of the courses, and paths of the disciplines as texts, whose quota is reached."""
@@ -196,7 +218,9 @@ class Curriculum:
 
     def _allowed(self, rows: Iterable[HomeworkRow]) -> dict[tuple[str, ...], int]:
         """Rows that each node with a quota may still get."""
-        allowed = dict(self.quotas)
+        if self._room is not None:  # the rows do not change while a round is planned
+            return self._room
+        self._room = allowed = dict(self.quotas)
         for row in rows:
             names = tuple(folded(name) for name in (*row.place, row.subject) if name)
             for depth in range(1, len(names) + 1):
@@ -212,7 +236,7 @@ class Curriculum:
     def spent(self) -> str:
         """How many combinations were asked of how many, in words."""
         courses = [course for course in self._courses.values() if course.sessions]
-        asked, total = sum(c.asked for c in courses), sum(self.combinations(c).total for c in courses)
+        asked, total = sum(c.asked for c in courses), sum(map(self._total, courses))
         return f"{asked:,} of the {total:,} combinations of {len(courses):,} syllabi were asked"
 
     def tree(self) -> Tree:
@@ -273,7 +297,7 @@ def _branch(discipline: Discipline) -> Branch:
     branch = Branch(discipline, None if complete else node.queries or 0)
     for subject in node.subjects:
         course, stored = branch.add(subject), subject.syllabus
-        sessions = merged_sessions(stored.sessions) if stored is not None else ()
+        sessions = stored.sessions if stored is not None else ()  # merged when the tree was read
         if stored is not None and sessions:
             course.syllabus = Syllabus(
                 field=discipline.field,
@@ -304,35 +328,24 @@ def _limits(course: Course) -> Iterator[tuple[str, ...]]:
     return (path[:depth] for depth in range(1, len(path) + 1))
 
 
-def _in_turn(courses: Sequence[Course], counts: Mapping[str, int]) -> Iterator[tuple[Course, int]]:
-    """(course, number from 0) so often as `counts` says: one of each discipline in turn, its subjects in turn too."""
-    lines = []
-    for members in _by_branch(courses):
-        lines.append(_round_robin([(course, counts[course.key]) for course in members if counts[course.key]]))
+def _by_turns(courses: Sequence[Course], of: Callable[[Course], Iterator[T]]) -> Iterator[T]:
+    """What `of` gives for courses: one thing of each discipline in turn, its subjects in turn too."""
+    branches: dict[int, list[Course]] = {}
+    for course in courses:
+        branches.setdefault(id(course.branch), []).append(course)
+    return _in_turn([_in_turn([of(course) for course in members]) for members in branches.values()])
+
+
+def _in_turn(lines: Sequence[Iterator[T]]) -> Iterator[T]:
+    """One thing of each line in turn, until all have come to their end."""
     while lines:
         alive = []
         for line in lines:
-            item = next(line, None)
-            if item is not None:
+            for item in line:
                 alive.append(line)
                 yield item
+                break
         lines = alive
-
-
-def _round_robin(members: list[tuple[Course, int]]) -> Iterator[tuple[Course, int]]:
-    number = 0
-    while members:
-        for course, _ in members:
-            yield course, number
-        number += 1
-        members = [(course, count) for course, count in members if count > number]
-
-
-def _by_branch(courses: Sequence[Course]) -> list[list[Course]]:
-    found: dict[int, list[Course]] = {}
-    for course in courses:
-        found.setdefault(id(course.branch), []).append(course)
-    return list(found.values())
 
 
 def _stored(course: Course) -> SubjectNode:
