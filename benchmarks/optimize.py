@@ -148,8 +148,8 @@ def write_table() -> None:
         "of each method so that a draw costs few calls (`benchmarks/optimize_settings.py`), two CPU cores shared with "
         "other work. All scores are means over test seeds that the search never saw, on the same draws. `zero-shot` "
         "has no demonstrations; `shipped` has the ones that the method ships for weak LMs, written by hand, which the "
-        "search may choose as well; `tuned` is what it chose. Where that is the shipped ones, the two columns "
-        "differ by how llama.cpp decodes requests together. The interval is that of tuned minus zero-shot (paired "
+        "search may choose as well; `tuned` is what it chose. Where it chose the shipped ones, the two columns differ "
+        "only by how llama.cpp decodes requests together. The interval is that of tuned minus zero-shot (paired "
         "bootstrap, 95 %). The held-out check was never optimized. Calls are those of search and proof together.",
         "",
         "| method | tuned | metric: zero-shot | shipped | tuned | interval of the gain | tuned minus shipped | "

@@ -188,6 +188,7 @@ def propose(
     search.best.apply(search.targets)
     student = SetValued(search.session.program, list(search.targets), search.draws, search.seed, record)
     found, problem = _compiled(search, teleprompter, student, arguments, size.threads)
+    record.budget = 0  # what still runs in the optimizer's threads makes no more calls
     if record.fault is not None:
         raise record.fault
     known = [candidate.prompts for candidate in search.history]

@@ -23,6 +23,21 @@ class Verdict:
     consistent: bool
     answers: tuple[Side, Side]
 
+    @classmethod
+    def of(cls, ours_first: Side, ours_second: Side) -> "Verdict":
+        """The verdict of two answers.
+
+        Args:
+            ours_first: What was said with ours as the first text.
+            ours_second: What was said with ours as the second text.
+
+        Raises:
+            ValueError: An answer is none of `first`, `second` and `tie`.
+        """
+        answers = (_valid(ours_first), _valid(ours_second))
+        scores = {("first", "second"): 1.0, ("second", "first"): 0.0}
+        return cls(scores.get(answers, 0.5), answers in (*scores, ("tie", "tie")), answers)
+
 
 @dataclass(frozen=True)
 class Preference:
@@ -55,11 +70,7 @@ def both_orders(ask: Callable[[str, str], Side], ours: str, theirs: str) -> Verd
     Raises:
         ValueError: `ask` answers something else. What it raises is passed on: a judge that fails is no verdict.
     """
-    answers = (_valid(ask(ours, theirs)), _valid(ask(theirs, ours)))
-    won = {"first": 1.0, "second": 0.0, "tie": 0.5}
-    score = (won[answers[0]] + 1 - won[answers[1]]) / 2
-    consistent = answers in (("first", "second"), ("second", "first"), ("tie", "tie"))
-    return Verdict(score if consistent else 0.5, consistent, answers)
+    return Verdict.of(ask(ours, theirs), ask(theirs, ours))
 
 
 def win_rate(verdicts: Iterable[Verdict]) -> Preference:

@@ -7,6 +7,7 @@ import dspy
 import pytest
 
 from synthwright.errors import ConfigError
+from synthwright.optimizers.metrics import codeclm_judges
 from synthwright.optimizers.metrics.blocks import balanced_accuracy
 from synthwright.optimizers.metrics.evol_instruct_judges import (
     equality_verdicts,
@@ -19,6 +20,7 @@ from synthwright.optimizers.metrics.evol_instruct_judges import (
 from synthwright.optimizers.metrics.magpie import on_domain, tag_accuracy, weighted_kappa
 from synthwright.optimizers.seeds import shipped_seeds
 from synthwright.programs.base import data_path, read_jsonl
+from synthwright.programs.codeclm import CodecLM
 from synthwright.programs.evol_instruct import EvolInstruct
 from synthwright.programs.magpie import Magpie
 from synthwright.runs.demonstrations import shipped
@@ -187,3 +189,61 @@ def test_queries_of_the_domain_beat_others_poor_ones_and_copies():
     assert poor.score == 0.5 and "of poor quality" in poor.feedback
     assert score(maths[0], maths[0]).score == 0.0 and score().score == 0.0
     assert score(maths[0], rejected=[Rejected(stage="query", reason="empty")]).score == 0.5
+
+
+# The judges of CodecLM
+
+
+def test_metadata_is_balanced_and_each_use_case_has_both_labels():
+    cases = codeclm_judges.metadata()
+    labels = [case["plausible"] for case in cases]
+    assert len(cases) == 28 and labels == [True, False] * 14
+    assert {case["kind"] for case in cases} == {"usual", "unusual", "planted_skill", "all_foreign"}
+    assert all(a["use_case"] == b["use_case"] for a, b in zip(cases[::2], cases[1::2], strict=True))
+    shown = {demo["use_case"] for demo in shipped("codeclm")["vet"]}
+    assert not shown & {case["use_case"] for case in cases}
+
+
+def test_a_judge_of_metadata_is_worth_what_it_finds():
+    cases = codeclm_judges.metadata()
+    right = [case["plausible"] for case in cases]
+    assert codeclm_judges.metadata_verdicts(cases, right).balanced_accuracy == 1
+    assert codeclm_judges.metadata_verdicts(cases, [True] * 28).balanced_accuracy == 0.5
+    strict = [case["kind"] == "usual" for case in cases]
+    found = codeclm_judges.metadata_verdicts(cases, strict)
+    assert found.by_kind == {"usual": 1.0, "planted_skill": 1.0, "unusual": 0.0, "all_foreign": 1.0}
+    assert codeclm_judges.metadata_verdicts(cases, [None] * 28).balanced_accuracy == 0
+
+
+def test_the_judge_of_metadata_is_asked_about_each_case():
+    use_cases = {case["use_case"] for case in codeclm_judges.metadata()}
+    planted = {case["skills"][-1] for case in codeclm_judges.metadata() if not case["plausible"]}
+    lm = ScriptedLM({"*": lambda call: {"plausible": not any(skill in call["skills"] for skill in planted)}})
+    with dspy.context(lm=lm):
+        found = asyncio.run(codeclm_judges.judge_metadata(CodecLM()))
+    assert found.balanced_accuracy == 1 and {call["use_case"] for call in lm.calls} == use_cases
+    with dspy.context(lm=ScriptedLM({"*": "perhaps"})):
+        assert asyncio.run(codeclm_judges.judge_metadata(CodecLM())).balanced_accuracy == 0
+    with pytest.raises(ConfigError, match="check_metadata=True"):
+        asyncio.run(codeclm_judges.judge_metadata(CodecLM(check_metadata=False)))
+
+
+def test_the_judge_of_answers_is_asked_in_both_orders():
+    good = {case["good"] for case in codeclm_judges.answers()}
+
+    def knows(call):
+        return {"first_score": 9 if call["first_answer"] in good else 3, "second_score": 6}
+
+    def places(call):
+        return {"first_score": 9, "second_score": 3}
+
+    with dspy.context(lm=ScriptedLM({"*": knows})):
+        found = asyncio.run(codeclm_judges.judge_answers(CodecLM(contrast="always")))
+    assert found.rate == 1 and found.consistent == 1 and found.pairs == 12
+    with dspy.context(lm=ScriptedLM({"*": places})):
+        found = asyncio.run(codeclm_judges.judge_answers(CodecLM(contrast="always")))
+    assert found.rate == 0.5 and found.consistent == 0 and found.first == 1
+    with dspy.context(lm=ScriptedLM({"*": "nine"})):
+        assert asyncio.run(codeclm_judges.judge_answers(CodecLM(contrast="always"))).rate == 0.5
+    with pytest.raises(ConfigError, match="answer=True"):
+        asyncio.run(codeclm_judges.judge_answers(CodecLM(answer=False)))
