@@ -75,7 +75,7 @@ def test_calls_are_seen_before_the_first_seed_is_finished(tmp_path, monkeypatch)
 
 
 def test_time_left_counts_what_this_session_makes():
-    def state(rows, seconds, target=110):
+    def state(rows, seconds, target: int | None = 110):
         return sw.Progress("m", target, rows=rows, made=rows, seconds=seconds)
 
     pace = Pace(state(50, 2.0))  # forty-nine of them were made in an earlier session
