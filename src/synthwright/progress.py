@@ -16,7 +16,7 @@ from synthwright.runs.run import Progress as RunProgress
 from synthwright.runs.run import Run
 from synthwright.signatures.rows import Row
 
-__all__ = ["ProgressView", "funnel_table", "print_run", "rows_table"]
+__all__ = ["Pace", "ProgressView", "funnel_table", "print_run", "rows_table"]
 
 PLAIN_EVERY = 5.0
 """Seconds between two lines where there is no terminal."""

@@ -6,7 +6,7 @@ import dspy
 from rich.console import Console
 
 import synthwright as sw
-from synthwright.progress import ProgressView
+from synthwright.progress import Pace, ProgressView
 from synthwright.testing import ScriptedLM
 
 
@@ -53,3 +53,32 @@ def test_elsewhere_plain_lines_and_with_quiet_nothing(tmp_path):
     text = shown(False, tmp_path / "a")
     assert text.splitlines()[-1].startswith("lines: 4/4 rows | 50% kept | 4 calls, ") and "\x1b" not in text
     assert shown(True, tmp_path / "b", quiet=True) == ""
+
+
+class Twice(Lines):
+    async def aforward(self, topic: str) -> dspy.Prediction:
+        await self.write.acall(topic=f"{topic}, first")
+        return await super().aforward(topic)
+
+
+def test_calls_are_seen_before_the_first_seed_is_finished(tmp_path, monkeypatch):
+    monkeypatch.setattr("synthwright.runs.session.REPORT_EVERY", 0.0)
+    seen = []
+    sw.generate(
+        Twice(),
+        seeds=[{"topic": "a"}],
+        out=tmp_path / "run",
+        lms=ScriptedLM({"write": {"text": "A row of words."}}),
+        progress=lambda state: seen.append((state.seeds, state.usage.calls)),
+    )
+    assert any(seeds == 0 and calls for seeds, calls in seen) and seen[-1] == (1, 2)
+
+
+def test_time_left_counts_what_this_session_makes():
+    def state(rows, seconds, target: int | None = 110):
+        return sw.Progress("m", target, rows=rows, made=rows, seconds=seconds)
+
+    pace = Pace(state(50, 2.0))  # forty-nine of them were made in an earlier session
+    assert pace.left(state(50, 2.0)) is None
+    assert pace.left(state(60, 12.0)) == 50.0
+    assert pace.left(state(60, 12.0, target=None)) is None

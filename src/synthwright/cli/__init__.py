@@ -1,10 +1,11 @@
 """The command line: every verb is a function of the library."""
 
-from synthwright.cli.app import app, main
+from importlib import import_module
 
-# each of these adds its verbs to `app`, in the order in which the help shows them
-from synthwright.cli import methods, init, generate, optimize, export, report, runs, lm  # isort: skip
+from synthwright.cli.app import app, main
 
 __all__ = ["app", "main"]
 
-del methods, init, generate, optimize, export, report, runs, lm
+# each of these adds its verbs to `app`, in the order in which the help shows them
+for _verbs in ("methods", "init", "generate", "optimize", "export", "report", "runs", "lm"):
+    import_module(f"synthwright.cli.{_verbs}")
