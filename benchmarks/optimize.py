@@ -21,6 +21,7 @@ from optimize_settings import EXPLANATIONS, SETTINGS, Setting
 import synthwright as sw
 from synthwright.optimizers import compare, evaluate
 from synthwright.optimizers.optimize import PROBED
+from synthwright.optimizers.scoring import seed_key
 from synthwright.optimizers.seeds import shipped_metrics, shipped_seeds
 from synthwright.optimizers.session import open_session
 from synthwright.optimizers.stats import Difference
@@ -124,7 +125,9 @@ def _targets(generator: sw.Generator[Any], setting: Setting) -> Any:
 def seeds_of(generator: sw.Generator[Any], setting: Setting) -> dict[str, list[dspy.Example]]:
     """The shipped seeds that the setting uses, by set."""
     shipped = shipped_seeds(generator).items()
-    return {kind: [_set(seed, setting) for seed in found if setting.seeds(seed)] for kind, found in shipped}
+    used = {kind: [_set(seed, setting) for seed in found if setting.seeds(seed)] for kind, found in shipped}
+    # replaced inputs can make two seeds one, whose draws would be the same
+    return {kind: list({seed_key(seed): seed for seed in seeds}.values()) for kind, seeds in used.items()}
 
 
 def _set(seed: dspy.Example, setting: Setting) -> dspy.Example:

@@ -41,10 +41,21 @@ SETTINGS: dict[str, Setting] = {
         why="one proposer of three; 2 solver samples instead of 4",
     ),
     "backtranslation": Setting(targets=("write",), inputs={"rate": False}, why="without the judge"),
+    "bonito": Setting(
+        targets=("qg",),
+        seeds=lambda example: example.get("applicable", True),
+        inputs={"task_type": "qg"},
+        why="one of sixteen types: question generation",
+    ),
     "codeclm": Setting(
         arguments={"contrast": "never", "iterations": 1, "check_metadata": False, "answer": False},
         targets=("decode",),
         why="the decoder alone: no check of metadata, no improvement, no answers",
+    ),
+    "condor": Setting(
+        targets=("ask",),
+        seeds=lambda example: "until" in example,
+        why="questions alone",
     ),
     "debate_reflect": Setting(
         arguments={
@@ -62,7 +73,24 @@ SETTINGS: dict[str, Setting] = {
         targets=("add_constraints",),
         why="one operator of six, one round, without judge and answers",
     ),
+    "glan": Setting(
+        arguments={"answers": 0, "safety": False},
+        targets=("write",),
+        seeds=lambda example: example.step == "question",
+        why="questions alone: no screen for harm, no answers",
+    ),
     "magpie": Setting(budget=240, why="the three taggers; sampling queries has no prompt"),
+    "persona_hub": Setting(
+        targets=("write_prompt",),
+        seeds=lambda example: "persona" in example and "relation" not in example,
+        inputs={"data_type": "instruction", "detail": ""},
+        why="one of six types: what a persona would ask",
+    ),
+    "sand_math": Setting(
+        arguments={"ratings": 0, "hike": "none"},
+        targets=("generate_easy",),
+        why="easy problems with their solutions: no rating, no harder versions",
+    ),
     "self_instruct": Setting(
         targets=("propose",),
         seeds=lambda example: "existing_instructions" in example,
