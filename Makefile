@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 TRAIN  := $(VENV)/train
+MLFLOW := $(VENV)/mlflow
 
-.PHONY: demo test test-services test-train check docs format bench clean
+.PHONY: demo test test-services test-train test-mlflow check docs format bench clean
 
 demo: $(VENV)/lm
 	$(BIN)/python examples/demo.py
@@ -12,12 +13,16 @@ demo: $(VENV)/lm
 test: $(VENV)/lm
 	$(BIN)/python -m pytest
 
-# The tests that talk to real servers, which tests/services starts: a MediaWiki (Debian packages; installing them needs root).
+# The tests that talk to real services, which tests/services starts: a MediaWiki and a Chromium (Debian packages; installing
+# them needs root).
 test-services: $(VENV)/ready
-	tests/services/mediawiki.sh run $(BIN)/python -m pytest -m services
+	tests/services/chromium.sh run tests/services/mediawiki.sh run $(BIN)/python -m pytest -m services
 
 test-train: $(TRAIN)/ready
 	$(TRAIN)/bin/python -m pytest tests/export/test_trl.py
+
+test-mlflow: $(MLFLOW)/ready
+	$(MLFLOW)/bin/python -m pytest tests/lms/test_mlflow.py
 
 check: $(VENV)/ready
 	$(BIN)/ruff format --check .
@@ -58,6 +63,11 @@ $(TRAIN)/ready: pyproject.toml
 
 $(VENV)/lm: $(VENV)/ready
 	$(BIN)/synthwright lm pull
+	touch $@
+
+$(MLFLOW)/ready: pyproject.toml
+	$(PYTHON) -m venv $(MLFLOW)
+	$(MLFLOW)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,mlflow]'
 	touch $@
 
 clean:

@@ -112,6 +112,17 @@ def test_an_lm_that_constrains_gets_the_schema_and_one_that_does_not_the_chat_fo
     assert "[[ ## completed ## ]]" in chat.calls[0].messages[-1]["content"]
 
 
+def test_a_weak_lm_under_a_schema_gets_its_inputs_as_demonstrations_show_them(tmp_path):
+    lm = ScriptedLM({"*": {"riddle": "I fall."}})
+    lm.weak = True
+    generator = Riddles()
+    generator.write.demos = [dspy.Example(word="sun", riddle="I rise.")]
+    sw.generate(generator, seeds=[{"word": "snow"}], lms=lm, out=tmp_path)
+    users = [message["content"] for message in lm.calls[0].messages if message["role"] == "user"]
+    assert [text.splitlines() for text in users] == [["[[ ## word ## ]]", "sun"], ["[[ ## word ## ]]", "snow"]]
+    assert lm.calls[0].inputs == {"word": "snow"}
+
+
 def test_one_attempt_is_one_call_in_the_chat_format_too():
     chat = chat_lm({"*": "no field at all"})
     with dspy.context(lm=chat, adapter=AutoAdapter()), pytest.raises(dspy.utils.exceptions.AdapterParseError):

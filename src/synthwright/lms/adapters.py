@@ -81,10 +81,16 @@ class SchemaAdapter(dspy.JSONAdapter):
     The system message, the response schema, the type adapters and the messages of demonstrations are remembered by the
     signature class; the message also by the instructions, the one part of a signature that DSPy changes in place.
     Signatures with DSPy's own types (images, tools, history) take DSPy's way through.
+
+    Args:
+        reminder: Whether the message ends with DSPy's reminder of the output format. The schema makes it superfluous,
+            and demonstrations do not have it: a weak LM writes about it, or runs on (measured on the embedded LM:
+            13 of 24 evolutions kept instead of 7, a third fewer tokens written).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, reminder: bool = True) -> None:
         super().__init__(use_native_function_calling=False)
+        self.reminder = reminder
         self._plans: WeakKeyDictionary[Any, _Plan] = WeakKeyDictionary()
 
     def _plan(self, signature: type[dspy.Signature]) -> _Plan:
@@ -172,8 +178,10 @@ class SchemaAdapter(dspy.JSONAdapter):
                     parts.append(f"[[ ## {name} ## ]]\n{value}")
                 else:
                     parts.append(f"[[ ## {name} ## ]]\n{format_field_value(field_info=field, value=value)}")
-        plan.requirements = plan.requirements or self.user_message_output_requirements(signature)
-        content = "\n\n".join([*parts, plan.requirements]).strip()
+        if self.reminder:
+            plan.requirements = plan.requirements or self.user_message_output_requirements(signature)
+            parts.append(plan.requirements)
+        content = "\n\n".join(parts).strip()
         return None if CUSTOM_TYPE_START_IDENTIFIER in content else content
 
     def _demos(self, plan: _Plan, signature: Any, demos: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -245,7 +253,7 @@ class SchemaAdapter(dspy.JSONAdapter):
         return None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return SchemaAdapter, ()  # copies, in other processes too, build their own plans
+        return SchemaAdapter, (self.reminder,)  # copies, in other processes too, build their own plans
 
 
 def _untyped(field: Any) -> bool:
@@ -263,17 +271,20 @@ def _holds_dspy_type(annotation: Any) -> bool:
 class AutoAdapter(dspy.Adapter):
     """Chooses by LM: JSON under a schema where the engine constrains decoding, DSPy's chat format elsewhere.
 
-    The chat format does not fall back to a second call, so one attempt is one LM call.
+    The prompts are DSPy's, but for weak LMs under a schema, which get no reminder of the format. The chat format does
+    not fall back to a second call, so one attempt is one LM call.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.schema = SchemaAdapter()
+        self.schema, self.brief = SchemaAdapter(), SchemaAdapter(reminder=False)
         self.chat = dspy.ChatAdapter(use_json_adapter_fallback=False)
 
     def choose(self, lm: Any) -> dspy.Adapter:
         """The adapter for an LM."""
-        return self.schema if lm.supports_response_schema else self.chat
+        if not lm.supports_response_schema:
+            return self.chat
+        return self.brief if getattr(lm, "weak", False) else self.schema
 
     def __call__(self, lm: Any, *args: Any, **kwargs: Any) -> list[dict[str, Any]]:
         return self.choose(lm)(lm, *args, **kwargs)

@@ -72,8 +72,8 @@ def _adapter(predict: dspy.Predict, inputs: dict[str, Any]) -> SchemaAdapter | N
     if type(lm) is not MeteredLM or not lm.takes(predict.config) or predict.callbacks or predict.fields:
         return None
     adapter = settings.adapter
-    if type(adapter) is AutoAdapter and lm.supports_response_schema:
-        adapter = adapter.schema
+    if type(adapter) is AutoAdapter:
+        adapter = adapter.choose(lm)
     if type(adapter) is not SchemaAdapter or not adapter.takes(predict.signature, inputs):
         return None
     traced = settings.trace is not None and settings.max_trace_size > 0

@@ -288,6 +288,11 @@ class MeteredLM(dspy.LM):
     def supported_params(self) -> Any:
         return self._metered.supported_params
 
+    @property
+    def weak(self) -> bool:
+        """Whether the model needs demonstrations to follow a signature."""
+        return bool(getattr(self._metered.lm, "weak", False))
+
     def takes(self, options: Mapping[str, Any]) -> bool:
         """Whether a predictor with these options may call directly: the engine need not know who it is."""
         if not self._context_free or not options.keys() <= _DIRECT:
