@@ -56,7 +56,7 @@ def hub_report(run: Any, artifacts: Iterable[Row]) -> HubReport:
 
     Args:
         run: The `Run`.
-        artifacts: Its artifacts: `store.log("artifacts")` of its `Store`.
+        artifacts: Its artifacts: `run.artifacts(Persona)`, or all of them.
     """
     personas = [each for each in artifacts if isinstance(each, Persona)]
     lost = Counter[str]()

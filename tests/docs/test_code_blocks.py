@@ -78,13 +78,18 @@ def script(name: str = "lm") -> ScriptedLM:
 
 def reader(page: str) -> dict[str, Any]:
     """The names that pages take for granted, in a folder with the files that they name."""
-    for folder in ("notes", "reports", "pages", "my_texts", "handbook"):
+    for folder in ("notes", "reports", "pages", "my_texts", "handbook", "manuals"):
         Path(folder).mkdir()
         Path(folder, "text.md").write_text("# The lamp\n\n" + TEXT * 12)
     task = "targen/rte" if page == "targen" else "synthetic_data_rl/word_problems"
     Path("my_task.yaml").write_text(data_path(f"{task}.yaml").read_text())
     Path("pairs.jsonl").write_text(data_path("backtranslation/pairs.jsonl").read_text())
     Path("injections.jsonl").write_text((ROOT / "tests/retrieval/injections.jsonl").read_text())
+    for name in ("my_tree.yaml", "my_roots.yaml"):
+        Path(name).write_text(data_path("condor/tree.yaml").read_text())
+    Path("topics.txt").write_text("A comet that can be seen with the naked eye\n")
+    for name in ("gsm8k.jsonl", "aime.jsonl", "math_test.jsonl"):
+        Path(name).write_text(json.dumps({"question": "How many even numbers lie between three and thirty?"}) + "\n")
     Path("big.jsonl").write_text(json.dumps({"text": TEXT * 12}) + "\n")
     instructions = [{"instruction": "Describe how bread is made."}, {"instruction": "Name three rivers."}]
     evolve = EvolInstruct(operators=("add_constraints",), rounds=1)
@@ -99,11 +104,26 @@ def reader(page: str) -> dict[str, Any]:
         "tmp_path": Path("tmp"),
         **{
             name: script(name)
-            for name in ("lm", "strong", "mine", "small", "big", "other", "a", "b", "c", "model_to_train")
+            for name in (
+                "lm",
+                "strong",
+                "mine",
+                "small",
+                "big",
+                "other",
+                "a",
+                "b",
+                "c",
+                "model_to_train",
+                "cheap",
+                "weaker",
+            )
         },
         "Riddles": Riddles,
         "words": words,
         "texts": [TEXT * 12],
+        "passages": [{"passage": TEXT * 3}],
+        "my_search": lambda query: [],
         "my_instructions": instructions,
         "my_tasks": instructions,
         "my_questions": [{"question": "What is 3 + 4?", "answer": "7"}],
@@ -162,10 +182,12 @@ def _commands():
 
 
 @pytest.mark.parametrize("command", list(_commands()))
-def test_a_command_line_of_a_page_is_one(command):
+def test_a_command_line_of_a_page_is_one(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("evol-instruct.yaml").write_text("method: evol-instruct\n")
     parsed, words = typer.main.get_command(app), shlex.split(command)[1:]
     context = parsed.make_context("synthwright", list(words))
-    while isinstance(parsed, TyperGroup):
+    while isinstance(parsed, TyperGroup) and words:
         _, parsed, words = parsed.resolve_command(context, words)
         assert parsed is not None
         context = parsed.make_context(parsed.name, list(words), parent=context)

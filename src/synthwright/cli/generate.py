@@ -75,7 +75,8 @@ def generate(
     """Make a dataset. The same command again goes on where it stopped, or shows what is there.
 
     Example: synthwright generate evol-instruct -n 20 --out runs/evol
-    The same from a file: synthwright init evol-instruct, then synthwright generate --config evol-instruct.yaml
+
+    From a file: synthwright init evol-instruct, then synthwright generate --config evol-instruct.yaml
     """
     generator = make_generator(sw.get_generator(method), preset, task, set_, prompts)
     budget = sw.Budget(calls=max_calls, tokens=max_tokens, usd=max_usd, seconds=max_seconds)
