@@ -152,6 +152,9 @@ def write_table() -> None:
         "|---|---|---|---|",
         *sampling,
     ]
+    missing = [f"{m} {o}" for m in METHODS for o in OPTIMIZERS if not (RUNS / m / o / "result.json").is_file()]
+    if missing:
+        lines += ["", f"Not measured yet: {', '.join(missing)}."]
     (RESULTS / "optimizers.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
