@@ -42,10 +42,10 @@ SETTINGS: dict[str, Setting] = {
     ),
     "backtranslation": Setting(targets=("write",), inputs={"rate": False}, why="without the judge"),
     "bonito": Setting(
-        targets=("qg",),
+        targets=("summarization",),
         seeds=lambda example: example.get("applicable", True),
-        inputs={"task_type": "qg"},
-        why="one of sixteen types: question generation",
+        inputs={"task_type": "summarization"},
+        why="one of sixteen types: summaries",
     ),
     "codeclm": Setting(
         arguments={"contrast": "never", "iterations": 1, "check_metadata": False, "answer": False},

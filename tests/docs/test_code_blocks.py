@@ -93,7 +93,7 @@ def reader(page: str) -> dict[str, Any]:
     Path("big.jsonl").write_text(json.dumps({"text": TEXT * 12}) + "\n")
     instructions = [{"instruction": "Describe how bread is made."}, {"instruction": "Name three rivers."}]
     evolve = EvolInstruct(operators=("add_constraints",), rounds=1)
-    for name in ("evolved", "evol_instruct", "self"):
+    for name in ("evolved", "evol-instruct", "self"):
         run = sw.generate(evolve, seeds=instructions, lms=script(), out=f"runs/{name}")
     words = [{"word": word} for word in ("snow", "clock", "river")]
     sw.generate(Riddles(), seeds=words, lms=script(), out="tests/data/riddles")

@@ -44,7 +44,7 @@ def export(
 ) -> None:
     """Write the rows of a run in a form that trainers read. Rows that have no such form are counted.
 
-    Example: synthwright export runs/evol_instruct --format messages --to data/evol --test 0.1
+    Example: synthwright export runs/evol-instruct --format messages --to data/evol --test 0.1
     """
     done = sw.load_run(run).export(
         format_,

@@ -13,7 +13,7 @@ from rich.markup import escape
 
 import synthwright as sw
 from synthwright.cli.app import EXIT_CODES, app, err, out, print_json
-from synthwright.cli.arguments import make_generator, make_lms, read_prices, read_seeds
+from synthwright.cli.arguments import dashed, make_generator, make_lms, read_prices, read_seeds
 from synthwright.cli.config import Config, config_text
 from synthwright.cli.options import (
     ApiBase,
@@ -95,7 +95,7 @@ def generate(
     }
     if dry_run is not None:
         return _forecast(sw.generate(generator, dry_run=dry_run, **arguments), as_json)
-    directory = out_dir or Path("runs") / generator.stem()
+    directory = out_dir or Path("runs") / dashed(type(generator))
     with ProgressView(err, quiet=quiet) as view:
         progress = Recording(view, directory / CONFIG, config_text(generate, context.params))
         run = sw.generate(generator, **arguments, progress=progress, dry_run=None)

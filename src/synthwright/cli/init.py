@@ -86,7 +86,7 @@ def config_file(cls: type[Generator[Any]], generator: Generator[Any], preset: st
     values: dict[str, Any] = {
         "method": dashed(cls),
         "n": 10,
-        "out": f"runs/{cls.stem()}",
+        "out": f"runs/{dashed(cls)}",
         "preset": preset,
         "task": str(task) if task else None,
         "seed": 0,

@@ -30,7 +30,7 @@ Method = Annotated[
 ]
 RunDirectory = Annotated[
     Path,
-    typer.Argument(help="Directory of a run, such as runs/evol_instruct.", metavar="RUN", autocompletion=complete_run),
+    typer.Argument(help="Directory of a run, such as runs/evol-instruct.", metavar="RUN", autocompletion=complete_run),
 ]
 Preset = Annotated[
     str,

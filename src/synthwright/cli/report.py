@@ -26,7 +26,7 @@ def report(
 ) -> None:
     """Write a page about a run: one HTML file with charts, rows, rejects and prompts that opens offline.
 
-    Example: synthwright report runs/evol_instruct --open
+    Example: synthwright report runs/evol-instruct --open
     """
     path = sw.load_run(run).report(to, embed=embed, most=most)
     size = path.stat().st_size

@@ -85,7 +85,7 @@ def show_run(
 ) -> None:
     """What made a run, what it gave and what it cost.
 
-    Example: synthwright runs show runs/evol_instruct --config > again.yaml
+    Example: synthwright runs show runs/evol-instruct --config > again.yaml
     """
     path = run / CONFIG
     text = path.read_text(encoding="utf-8") if path.is_file() else None

@@ -95,7 +95,7 @@ def generate(
         generator: What to run. A copy is used; the object is not changed.
         n: Rows wanted; None for one pass over the generator's material.
         seeds: Seeds for the generator: dictionaries with the arguments of its `aforward`.
-        out: Directory of the run; None for `runs/METHOD`.
+        out: Directory of the run; None for `runs/METHOD`, the name with dashes.
         lms: An LM for all roles, or LMs by role. A role left out takes the LM set on its predictors, that of
             `generator`, the LM configured in DSPy, or the embedded one.
         seed: Random seed of the run, from which every call draws its own.

@@ -105,7 +105,7 @@ class Session(Generic[RowT]):
         self.filters = _own(wanted)
         self.artifact_filters = {kind: _own(tests) for kind, tests in generator.artifact_filters.items()}
         self.method = generator.stem()
-        self.out = Path(out) if out is not None else Path("runs") / self.method
+        self.out = Path(out) if out is not None else Path("runs") / self.method.replace("_", "-")
         self.budget, self.prices, self.journal = budget, prices, journal
         self.provenance = Provenance(
             method=self.method,
