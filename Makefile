@@ -34,7 +34,7 @@ format: $(VENV)/ready
 	$(BIN)/ruff check --fix .
 
 # Every table of benchmarks/results but those that need other libraries (throughput_peers, language); about half an hour.
-BENCH := import_time embedded throughput adaptive scheduler memory novelty duplicates embeddings sandbox retrieval
+BENCH := import_time embedded throughput adaptive scheduler memory planning novelty duplicates embeddings sandbox retrieval
 bench: $(VENV)/lm $(VENV)/bench
 	for name in $(BENCH); do echo "== $$name"; $(BIN)/python benchmarks/$$name.py || exit 1; done
 

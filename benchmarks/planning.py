@@ -18,6 +18,7 @@ import platform
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -56,7 +57,43 @@ def glan(nodes: int) -> Planned:
     )
 
 
-METHODS: dict[str, Callable[[int], Planned]] = {"glan": glan}
+def condor(nodes: int) -> Planned:
+    """Questions about pairs of a tag and a task, the tags found by a run: seven tasks for each leaf of the tree."""
+    from synthwright.pool import Pool
+    from synthwright.programs.condor import Condor
+    from synthwright.programs.condor_tree import Tree
+    from synthwright.signatures.condor import TreeStep
+
+    tree, roots = Tree("en"), [f"Area {number}" for number in range(100)]
+    names = tuple(f"Topic {number} of many" for number in range(-(-nodes // (7 * len(roots)))))
+    for root in roots:
+        tree.add(None, root)
+    steps = [TreeStep(kind="expand", path=(root,), tags=names, round=0) for root in roots]
+    generator = Condor(tree=tree, depth=2)
+    return "pairs of a tag and a task", lambda: generator.plan(Pool(artifacts=steps, round=1))
+
+
+def persona_hub(nodes: int) -> Planned:
+    """An expansion of every persona of a hub, read from the store of a run."""
+    from synthwright.pool import Pool
+    from synthwright.programs.persona_hub import PersonaHub
+    from synthwright.runs.store import Store
+    from synthwright.signatures.persona_hub import Persona
+
+    store = Store(tempfile.mkdtemp(prefix="planning-"))
+    for start in range(0, nodes, 1000):
+        batch = [
+            Persona(persona=f"A smith in ward {n} who mends clock {7 * n}.", origin="text", relation="read")
+            for n in range(start, min(start + 1000, nodes))
+        ]
+        store.admit(start, [], [], batch, stored=False)
+    hub = PersonaHub(personas=2 * nodes, expansions=2)
+    return "expansions of personas, from the store of a run", lambda: hub.plan(
+        Pool(artifacts=store.log("artifacts"), target=nodes, round=1)
+    )
+
+
+METHODS: dict[str, Callable[[int], Planned]] = {"condor": condor, "glan": glan, "persona_hub": persona_hub}
 
 
 def measure(name: str, nodes: int) -> None:
