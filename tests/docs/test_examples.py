@@ -11,7 +11,9 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 PRINTS = {  # what must be seen in the output of each; `demo.py` is what `make demo` runs
     "chained_methods.py": "seeds asked",
     "own_filter.py": "seeds asked",
+    "own_metric.py": "fair_riddle",
     "own_retriever.py": "",
+    "prompts_on_another_lm.py": "On the other LM",
     "resume_and_budget.py": "budget 100: ",
     "riddles.py": "seeds asked",
     "strong_and_target.py": "target ",
@@ -36,4 +38,4 @@ def test_an_example_runs(name, tmp_path):
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert PRINTS[name] in done.stdout and "Traceback" not in done.stderr
-    assert any(tmp_path.glob("runs/*/rows.jsonl")) or any(tmp_path.glob("runs/*/*/rows.jsonl"))
+    assert any(tmp_path.glob("runs/**/rows.jsonl")) or any(tmp_path.glob("runs/**/*.json"))
