@@ -164,7 +164,9 @@ def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
     first_calls(monkeypatch, real)
     document = BLOCKS.parse(ROOT / page)
     document.namespace.update(names, **({"lm": sw.embedded_lm()} if real else {}))
-    for block in document.examples():
+    blocks = list(document.examples())
+    assert blocks, f"nothing of {page} was read as code"
+    for block in blocks:
         try:
             block.evaluate()
         except SkipTest:

@@ -383,10 +383,8 @@ def test_a_real_server_that_refuses_above_32_is_kept_full_and_wastes_few_calls(s
     assert stats["max_in_flight"] == 32
 
 
-def test_a_real_server_that_never_refuses_is_asked_by_more_and_more(stub_server):
+def test_a_real_server_that_never_refuses_is_soon_asked_by_the_whole_cap(stub_server):
     stub_server.set(latency=0.2)
     limit = AdaptiveLimit(256)
-    asyncio.run(drive(OpenAIEngine(stub_server.base, "m").twin, limit, 2000))
-    # The whole cap on an idle machine; where this process itself has to wait for a core, the answers show it less.
-    # That the cap is reached, and how soon, is tested above in simulated time, and timed by benchmarks/adaptive.py.
-    assert limit.limit > 64 and stub_server.stats()["max_in_flight"] > 64
+    asyncio.run(drive(OpenAIEngine(stub_server.base, "m").twin, limit, 5000))  # enough for a machine with other work
+    assert limit.limit == 256 and stub_server.stats()["max_in_flight"] > 230
