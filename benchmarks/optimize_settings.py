@@ -66,7 +66,8 @@ SETTINGS: dict[str, Setting] = {
             "teacher_tries": 1,
         },
         targets=("solve",),
-        why="round 0 alone: two agents answer",
+        seeds=lambda example: example.kind == "label",
+        why="round 0 alone: two agents answer; questions with a choice of labels",
     ),
     "evol_instruct": Setting(
         arguments={"operators": ("add_constraints",), "rounds": 1, "judge": False, "answer": False},

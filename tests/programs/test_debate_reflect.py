@@ -800,22 +800,24 @@ def _checked(record):
 
 def test_every_shipped_answer_is_what_its_check_computes():
     seeds = list(read_jsonl(data_path("debate_reflect.jsonl")))
-    tuning = [
-        {**line["inputs"], "check": line["check"]}
-        for line in read_jsonl(data_path("../../optimizers/data/debate_reflect.jsonl"))
-    ]
-    assert (len(seeds), len(tuning)) == (58, 52)
+    lines = list(read_jsonl(data_path("../../optimizers/data/debate_reflect.jsonl")))
+    tuning = [{**line["inputs"], "check": line["check"]} for line in lines if "check" in line]
+    labelled = [line["inputs"] for line in lines if "check" not in line]
+    assert (len(seeds), len(tuning), len(labelled)) == (58, 52, 48)
     assert all(_checked(record) for record in [*seeds, *tuning])
+    assert all(each["kind"] == "label" and each["answer"] in each["labels"] for each in labelled)
+    first = sum(each["labels"].index(each["answer"]) == 0 for each in labelled)
+    assert 20 <= first <= 28, "a label that always stands first can be guessed"
     assert {record["kind"] for record in seeds} == {"number", "choice", "math"}
 
 
 def test_seeds_tuning_sets_and_demonstrations_do_not_overlap():
     lines = list(read_jsonl(TUNING))
-    assert Counter(line["split"] for line in lines) == {"train": 20, "val": 12, "test": 20}
+    assert Counter(line["split"] for line in lines) == {"train": 36, "val": 24, "test": 40}
     shown = {demo["question"] for demos in shipped("debate_reflect").values() for demo in demos}
     questions = [line["inputs"]["question"] for line in lines]
     questions += [record["question"] for record in read_jsonl(data_path("debate_reflect.jsonl"))]
-    assert len(questions) == len(set(questions)) == 110 and not shown & set(questions)
+    assert len(questions) == len(set(questions)) == 158 and not shown & set(questions)
 
 
 def test_demonstrations_are_of_all_four_prompts_and_give_nothing_away():
