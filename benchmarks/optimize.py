@@ -9,6 +9,7 @@ Usage: python benchmarks/optimize.py [--methods evol_instruct,targen] [--budget 
 
 import argparse
 import json
+import re
 import shutil
 import time
 import traceback
@@ -29,6 +30,7 @@ from synthwright.optimizers.stats import Difference
 ROOT = Path(__file__).parents[1]
 RUNS = ROOT / "runs" / "optimize"
 RESULTS = ROOT / "benchmarks" / "results"
+TABLE = RESULTS / "optimize.md"
 BUDGET = 160
 CONCURRENCY = 2
 SEEDS = 72
@@ -159,7 +161,7 @@ def write_table() -> None:
         "held-out check: before | after | interval | calls | minutes |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
-    notes = []
+    table, notes = _published()
     for folder in sorted(RUNS.glob("*")):
         file = next((folder / f for f in ("result.json", "failure.json") if (folder / f).is_file()), None)
         if file is None:
@@ -167,15 +169,24 @@ def write_table() -> None:
         record = json.loads(file.read_text())
         name = record["method"]
         if "error" in record:
-            lines.append(f"| {name} | failed: {record['error'][:160]} |" + " |" * 10)
-            notes += [f"- `{name}`: {EXPLANATIONS[name]}"] if name in EXPLANATIONS else []
+            table[name] = f"| {name} | failed: {record['error'][:160]} |" + " |" * 10
+            notes[name] = f"- `{name}`: {EXPLANATIONS.get(name, 'failed.')}"
             continue
-        lines.append(_line(record))
+        table[name] = _line(record)
         shutil.copy(folder / "prompts.json", prompts / f"{name}.prompts.json")
         how = f"{record['setting']}; best candidate: {record['best']}; metric `{record['metric']['name']}`, held out "
         explained = f" {EXPLANATIONS[name]}" if name in EXPLANATIONS else ""
-        notes.append(f"- `{name}`: {how}`{record['held_out'] and record['held_out']['name']}`.{explained}")
-    (RESULTS / "optimize.md").write_text("\n".join([*lines, "", *notes]) + "\n", encoding="utf-8")
+        notes[name] = f"- `{name}`: {how}`{record['held_out'] and record['held_out']['name']}`.{explained}"
+    lines += [table[name] for name in sorted(table)]
+    lines += ["", *(notes[name] for name in sorted(notes))]
+    TABLE.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _published() -> tuple[dict[str, str], dict[str, str]]:
+    """Line and note of each method in the table as it is: a run of some methods leaves those of the others."""
+    text = TABLE.read_text(encoding="utf-8") if TABLE.is_file() else ""
+    table = {m.group(1): m.group() for m in re.finditer(r"^\| (\w+) \|.*$", text, re.M) if m.group(1) != "method"}
+    return table, {m.group(1): m.group() for m in re.finditer(r"^- `(\w+)`: .*$", text, re.M)}
 
 
 def _line(record: dict[str, Any]) -> str:

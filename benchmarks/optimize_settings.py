@@ -50,6 +50,7 @@ SETTINGS: dict[str, Setting] = {
     "codeclm": Setting(
         arguments={"contrast": "never", "iterations": 1, "check_metadata": False, "answer": False},
         targets=("decode",),
+        budget=240,
         why="the decoder alone: no check of metadata, no improvement, no answers",
     ),
     "condor": Setting(
@@ -80,9 +81,10 @@ SETTINGS: dict[str, Setting] = {
         seeds=lambda example: example.step == "question",
         why="questions alone: no screen for harm, no answers",
     ),
-    "magpie": Setting(budget=240, why="the three taggers; sampling queries has no prompt"),
+    "magpie": Setting(budget=480, why="the three taggers; sampling queries has no prompt"),
     "persona_hub": Setting(
         targets=("write_prompt",),
+        budget=240,
         seeds=lambda example: "persona" in example and "relation" not in example,
         inputs={"data_type": "instruction", "detail": ""},
         why="one of six types: what a persona would ask",
@@ -100,11 +102,14 @@ SETTINGS: dict[str, Setting] = {
     "synthetic_data_rl": Setting(
         arguments={"votes": 2, "min_margin": 1, "attempts": 2, "rewrite": False},
         targets=("generate",),
+        budget=450,
         why="the question writer: 2 votes, 2 tries of the base, no rewriting",
     ),
     "targen": Setting(
         arguments={"self_correct": False, "illustrations": ()},
         targets=("write",),
+        draws=2,
+        budget=240,
         why="rows alone: no self-correction, no illustrations",
     ),
 }
