@@ -168,6 +168,7 @@ class Session(Generic[RowT]):
             _log.info("%s begins in %s: %d rows there, %s wanted", self.method, self.out, rows, self.n or "one pass")
             self.store.set_meta("settings", self.settings())
             self.store.set_meta("prompts", prompts.dump(self.method, self.generator.all_predictors()))
+            self.store.set_meta("ended", False)  # until then, readers take the rows from the store
             worked = False
             try:
                 async with self._prepared():
@@ -178,6 +179,8 @@ class Session(Generic[RowT]):
             finally:
                 try:
                     self._write_files()
+                    self.store.set_meta("ended", True)
+                    self.store.set_meta("ended", True)
                 except StoreError:
                     if worked:  # else the error that is under way is the one to show
                         raise

@@ -4,7 +4,6 @@ import json
 import os
 import sqlite3
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,13 +12,14 @@ from pathlib import Path
 from typing import Any, cast
 
 import cloudpickle
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from pydantic_core import to_jsonable_python
 
 from synthwright.errors import RunMismatchError, StoreError
 from synthwright.lms.budgets import Usage
 from synthwright.lms.databases import open_to_read
 from synthwright.lms.journal import TABLES, Journal
+from synthwright.runs.lock import take_directory
 from synthwright.signatures.rows import Rejected, Row
 
 __all__ = ["DB", "Outcome", "RowLog", "Store", "dump", "pack_outcome", "unpack_outcome"]
@@ -72,11 +72,12 @@ class Outcome:
 
 
 class Store:
-    """The state of one run. Not shared between threads; a second process on the same directory is refused.
+    """The state of one run. Not shared between threads; a second process that works on the directory is refused.
 
     Args:
         out: Directory of the run; created if it does not exist.
-        read_only: Whether to read only, and that without leave: it needs no right to write.
+        read_only: Whether to look at a run that is there: it needs neither leave nor the right to write, and a process
+            may be working on the run. What is read inside one `transaction` is of one moment.
 
     Raises:
         StoreError: The directory cannot be created or written, is in use, or its database is damaged.
@@ -89,18 +90,7 @@ class Store:
             with _sql(self.out):
                 self._db = open_to_read(self.out / DB)
             return
-        try:
-            self.out.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self.out):
-                pass
-            self._lock = FileLock(self.out / ".lock")
-            self._lock.acquire(timeout=0)
-        except Timeout as error:
-            raise StoreError(
-                f"{str(self.out)!r} is in use by another run, of this or of another process, that is still going on."
-            ) from error
-        except OSError as error:
-            raise StoreError(f"Cannot write to {str(self.out)!r}: {error.strerror or error}.") from error
+        self._lock = take_directory(self.out)
         try:
             with _sql(self.out):
                 self._db = sqlite3.connect(self.out / DB, isolation_level=None, check_same_thread=False)
@@ -118,8 +108,8 @@ class Store:
 
     @classmethod
     def to_read(cls, out: str | Path) -> "Store":
-        """The store of a run that is not going on; in a directory that cannot be written, without a lock."""
-        return cls(out, read_only=not os.access(out, os.W_OK))
+        """The store of a run to look at."""
+        return cls(out, read_only=True)
 
     def close(self) -> None:
         """Close the database and let others use the directory."""
@@ -294,6 +284,10 @@ class Store:
         """Number of records of a table."""
         return self._one(f"SELECT count(*) FROM {table} WHERE {where}")[0]
 
+    def size(self, table: str, column: str) -> int:
+        """Bytes of all texts in a column of a table."""
+        return self._one(f"SELECT coalesce(sum(length(CAST({column} AS BLOB))), 0) FROM {table}")[0]
+
     def log(self, table: str, size: int | None = None) -> "RowLog":
         """The kept rows (`rows`) or the artifacts (`artifacts`), or the first `size` of them, read when asked for."""
         return RowLog(self, table, self.count(table) if size is None else size)
@@ -334,11 +328,11 @@ class Store:
             with _sql(self.out):
                 raise
 
-    def rejects(self) -> Iterator[tuple[int, Rejected]]:
-        """(seed, reject) in the order of admission, streamed."""
-        query = "SELECT seed, stage, reason, detail, content FROM rejected ORDER BY rowid"
+    def rejects(self, count: int | None = None) -> Iterator[tuple[int, Rejected]]:
+        """(seed, reject) in the order of admission, the first `count` of them, streamed."""
+        query = "SELECT seed, stage, reason, detail, content FROM rejected ORDER BY rowid LIMIT ?"
         with _sql(self.out):
-            for seed, stage, reason, detail, content in self._db.execute(query):
+            for seed, stage, reason, detail, content in self._db.execute(query, [-1 if count is None else count]):
                 yield seed, Rejected(stage=stage, reason=reason, detail=detail, content=json.loads(content))
 
     def failures(self) -> Iterator[tuple[int, str]]:
