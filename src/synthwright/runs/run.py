@@ -245,7 +245,7 @@ def load_run(path: str | Path, row_type: type[RowT] | None = None) -> Run[RowT]:
     else:
         kept = min(rows, settings.get("n") or rows)
         stopped = f"{'still going on' if running else 'cut off before its end'}, as of {as_of:%Y-%m-%d %H:%M:%S} UTC"
-    *_, target, planned = rounds[-1] if rounds else (None, True)
+    *_, target, done = rounds[-1] if rounds else (None, True)
     return Run(
         out=out,
         method=config.get("method", ""),
@@ -253,7 +253,7 @@ def load_run(path: str | Path, row_type: type[RowT] | None = None) -> Run[RowT]:
         usage=usage,
         seconds=0.0,
         stopped=stopped,
-        complete=as_of is None and not failed and (planned or (target is not None and kept >= target)),
+        complete=as_of is None and not failed and (done or (target is not None and kept >= target)),
         row_type=cast(type[RowT], row_type or _row_type(config)),
         running=running and as_of is not None,
         as_of=as_of,
