@@ -201,5 +201,7 @@ def print_run(console: Console, run: Run[Any], *, rows: int = 5) -> None:
     if run.shipped:
         console.print(f"Demonstrations shipped for weak LMs were used by: {', '.join(run.shipped)}.")
     console.print(f"Dataset: {run.out / 'rows.jsonl'}   dropped: {run.out / 'rejected.jsonl'}", soft_wrap=True)
-    if not run.complete:
+    if run.running:
+        console.print("Still going on: the two files are written when it ends.")
+    elif not run.complete:
         console.print("Not complete: run the same command again to go on.")

@@ -879,7 +879,7 @@ def test_a_round_over_many_personas_reads_each_once_and_a_store_makes_none_of_th
     listed: Any = Pool(artifacts=personas, target=3000, round=1)
     with Store(tmp_path) as store:
         store.admit(0, [], [], [*personas, ExamplePersona(data_type="math", number=0, persona=NURSE)], stored=False)
-        monkeypatch.setattr("synthwright.runs.store._load", None)
+        monkeypatch.setattr("synthwright.runs.store.load_row", None)
         stored: Any = Pool(artifacts=store.log("artifacts"), target=3000, round=1)
         for size in (3000, 9000):
             seeds = list(PersonaHub(personas=size).plan(stored))

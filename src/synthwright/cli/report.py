@@ -28,10 +28,13 @@ def report(
 
     Example: synthwright report runs/evol-instruct --open
     """
-    path = sw.load_run(run).report(to, embed=embed, most=most)
+    found = sw.load_run(run)
+    path = found.report(to, embed=embed, most=most)
     size = path.stat().st_size
     if not quiet:
         out.print(f"{path}  ({size / 1e6:.1f} MB)", soft_wrap=True)
+        if found.as_of is not None:
+            out.print(f"The run has not ended: the page shows what was there ({found.stopped}).", soft_wrap=True)
     print_json({"page": str(path), "bytes": size}, as_json)
     if open_:
         typer.launch(path.resolve().as_uri())

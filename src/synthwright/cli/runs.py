@@ -106,6 +106,7 @@ def show_run(
     usage = {f"{role}/{predictor}": asdict(used) for (role, predictor), used in found.usage.items()}
     record = {
         "out": str(run), "method": found.method, "rows": len(found), "complete": found.complete,
+        "running": found.running, "as_of": found.as_of and found.as_of.isoformat(timespec="seconds"),
         "funnel": found.funnel.as_dict(), "usage": usage, "config": config,
         "options": yaml.safe_load(text) if text is not None else None,
     }  # fmt: skip

@@ -81,10 +81,11 @@ def _summary(run: Run[Any], cls: type[Generator[Any]] | None, records: "Records"
     source = f" Source of the method: {_line(_source(cls))}" if cls else ""
     name = cls.__name__ if cls else run.method
     form = ", plain text" if records.standard else ""
+    part = f" The run had not ended when they were taken ({run.stopped})." if run.as_of is not None else ""
     return (
         f"Synthetic data, written by a language model with the method {_line(name)} in Synthwright {_version()}. "
         f"Records: {counts}, in the format `{records.format.name}`{form}, which is read by: {records.format.read_by}."
-        f"{source}"
+        f"{part}{source}"
     )
 
 

@@ -68,7 +68,7 @@ def export(
     Nothing is written before every row was looked at. Rows that have no such form are left out and counted.
 
     Args:
-        run: A finished run; `load_run` opens one from its directory.
+        run: A run; `load_run` opens one from its directory.
         format: Name of a format, see `FORMATS`.
         to: A file (.jsonl, .parquet, .csv); a directory, which gets `data/train.parquet` and a card, `README.md`; or
             `hub:OWNER/NAME`, a dataset on the Hugging Face hub, for which you must be logged in there.
@@ -187,6 +187,8 @@ def _prepare(path: Path, card: str) -> None:
 
 def _notes(records: Records, kind: str) -> tuple[str, ...]:
     notes = []
+    if records.run.as_of is not None:
+        notes.append(f"The run has not ended: these are the {len(records.run):,} rows it had ({records.run.stopped}).")
     if records.repaired:
         notes.append(
             f"Texts with halves of characters: {records.repaired:,}. No UTF-8 file can hold those, so U+FFFD stands in "

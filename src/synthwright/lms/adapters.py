@@ -66,8 +66,7 @@ class _Plan:
         self.instructions: str | None = ""
         self.system: dict[str, Any] = {}
         self.requirements = ""
-        self.demos: list[tuple[list[dict[str, Any]], list[dict[str, Any]]]] = []  # demonstrations, their messages
-        self.heads: list[tuple[list[dict[str, Any]], list[dict[str, Any]]]] = []  # the same with the system message
+        self.heads: list[tuple[list[dict[str, Any]], list[dict[str, Any]]]] = []  # demonstrations, messages with them
         self.names = signature.input_fields.keys()
         self.annotations: list[tuple[str, Any]] = [
             (name, field.annotation) for name, field in self.inputs if not _untyped(field)
@@ -112,6 +111,7 @@ class SchemaAdapter(dspy.JSONAdapter):
         plan = self._plan(signature)
         if not plan.direct or inputs.keys() != plan.names:
             return False
+        # DSPy's own check, although it is private: by any other rule, a call that it warns of would go unwarned
         return all(
             type(inputs[name]) is str if annotation is str else _is_value_compatible_with_type(inputs[name], annotation)
             for name, annotation in plan.annotations
@@ -155,7 +155,7 @@ class SchemaAdapter(dspy.JSONAdapter):
         return [*self._head(plan, signature, demos), {"role": "user", "content": content}]
 
     def _head(self, plan: _Plan, signature: Any, demos: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The messages before the inputs: the same list for the same content."""
+        """The messages before the inputs: the same list for equal demonstrations, of which the last few are known."""
         if plan.instructions is not signature.__doc__ or not plan.system:  # its property cleans the text every time
             plan.system = {"role": "system", "content": self.format_system_message(signature)}
             plan.instructions = signature.__doc__
@@ -164,7 +164,7 @@ class SchemaAdapter(dspy.JSONAdapter):
         for known, messages in plan.heads:
             if known == content:
                 return messages
-        head = [plan.system, *self._demos(plan, signature, demos)]
+        head = [plan.system, *(self.format_demos(signature, demos) if demos else ())]
         plan.heads = [(content, head), *plan.heads[:7]]
         return head
 
@@ -183,18 +183,6 @@ class SchemaAdapter(dspy.JSONAdapter):
             parts.append(plan.requirements)
         content = "\n\n".join(parts).strip()
         return None if CUSTOM_TYPE_START_IDENTIFIER in content else content
-
-    def _demos(self, plan: _Plan, signature: Any, demos: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The messages of demonstrations, remembered for the last few sets by their content."""
-        if not demos:
-            return []
-        content = [dict(demo) for demo in demos]
-        for known, messages in plan.demos:
-            if known == content:
-                return messages
-        messages = self.format_demos(signature, demos)
-        plan.demos = [(content, messages), *plan.demos[:7]]
-        return messages
 
     def parse(self, signature: type[dspy.Signature], completion: str) -> dict[str, Any]:
         r"""What DSPy reads, unless it holds half of a character: JSON can say `"\ud83d"`, no file and no LM takes it.

@@ -63,6 +63,7 @@ def take_shortcuts(program: dspy.Module) -> None:
         return
     for _, module in program.named_sub_modules():
         if (direct := _DIRECT.get(type(module))) is not None:
+            # in place: `map_named_predictors` leaves out frozen ones, and others may hold the same predictor
             module.__class__ = direct
 
 

@@ -39,7 +39,7 @@ def write_report(
     """Write the page of a run: one HTML file that needs no network.
 
     Args:
-        run: The run, finished or stopped.
+        run: The run; of one that is going on, the page shows what was there when it was loaded, and says when.
         to: The file; None for `report.html` in the directory of the run.
         embed: How texts are compared: an embedder; True for the embedded one if its files are on this machine (nothing
             is fetched), else by the words they share; False for the words they share.
@@ -50,7 +50,7 @@ def write_report(
 
     Raises:
         ConfigError: `most` is wrong.
-        StoreError: The run is in use, or the file cannot be written.
+        StoreError: The run cannot be read, or the file cannot be written.
     """
     if isinstance(most, bool) or not isinstance(most, int) or most < 1:
         raise ConfigError(f"`most` must be at least 1 row, got {most!r}.")
@@ -71,9 +71,10 @@ class _Report:
 
     def __init__(self, run: Run[Any], most: int) -> None:
         self.run = run
-        self.step = _step(len(run), run.out / "rows.jsonl", most)
-        self.lost = sum(count for _, _, count in run.funnel.lost)
-        self.reject_step = _step(self.lost, run.out / "rejected.jsonl", most)
+        self.lost = run.funnel.dropped
+        with Store.to_read(run.out) as store:
+            self.step = _step(len(run), store.size("rows", "body"), most)
+            self.reject_step = _step(self.lost, store.size("rejected", "content"), most)
         self.fields, self.texts = Fields(), []
         self.per_seed: dict[int, list[int]] = {}
 
@@ -86,11 +87,11 @@ class _Report:
                 self.texts.append(main_text(record))
         varied = self._diversity(embed)
         with Store.to_read(self.run.out) as store:
-            for seed, _ in store.rejects():
+            for seed, _ in store.rejects(self.lost):
                 self._count(seed, 1)
             config = store.meta("config") or {}
             created, settings, prompts = (store.meta(name) for name in ("created", "settings", "prompts"))
-            failures = [error for _, error in islice(store.failures(), 50)]
+            failures = [error for _, error in islice(store.failures(), min(50, self.run.funnel.failed))]
             context = {
                 "run": self.run,
                 "name": self.run.out.resolve().name,
@@ -127,7 +128,7 @@ class _Report:
         stages = dict.fromkeys(stage for stage, _, _ in self.run.funnel.lost)
         reasons = dict.fromkeys(reason for _, reason, _ in self.run.funnel.lost)
         rejects = Table("rejects", {"stage": stages, "reason": reasons} if stages else {}, ())
-        yield from rejects.blocks(islice(_rejects(store), 0, None, self.reject_step))
+        yield from rejects.blocks(islice(_rejects(store, self.lost), 0, None, self.reject_step))
         yield packed_block("rejects-index", rejects.index())
         yield json_block("report", {"charts": self._charts(varied), "map": self._map(varied), "lineage": _LINEAGE})
 
@@ -282,14 +283,13 @@ def _bars(
     }
 
 
-def _rejects(store: Store) -> Iterator[dict[str, Any]]:
-    for seed, reject in store.rejects():
+def _rejects(store: Store, count: int) -> Iterator[dict[str, Any]]:
+    for seed, reject in store.rejects(count):
         yield {"seed": seed, **reject.model_dump(mode="json")}
 
 
-def _step(count: int, file: Path, most: int) -> int:
-    """1 if all records fit into a page, else k for every k-th."""
-    size = file.stat().st_size if file.is_file() else 0
+def _step(count: int, size: int, most: int) -> int:
+    """1 if all records, of `size` bytes together, fit into a page, else k for every k-th."""
     return max(1, math.ceil(count / most), math.ceil(size / MOST_BYTES))
 
 

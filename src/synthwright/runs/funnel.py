@@ -28,8 +28,13 @@ class Funnel:
     lost: Sequence[tuple[str, str, int]] = field(default_factory=tuple)
 
     @property
+    def dropped(self) -> int:
+        """Candidate rows that were not kept, for whatever reason."""
+        return sum(count for _, _, count in self.lost)
+
+    @property
     def made(self) -> int:
-        return self.kept + sum(count for _, _, count in self.lost)
+        return self.kept + self.dropped
 
     @property
     def parsed(self) -> int:

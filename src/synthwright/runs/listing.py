@@ -8,9 +8,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from synthwright.errors import ConfigError
+from synthwright.runs.lock import in_use
 from synthwright.runs.store import DB
 
 __all__ = ["RunInfo", "find_runs", "read_info"]
@@ -104,20 +103,7 @@ def read_info(path: Path) -> RunInfo:
     planned, ended = last or (None, False)
     target = (meta.get("settings") or {}).get("n", planned)
     complete = not failed and (bool(ended) or (target is not None and rows >= target))
-    state = "running" if _in_use(path) else "complete" if complete else "stopped"
+    state = "running" if in_use(path) else "complete" if complete else "stopped"
     kept = min(rows, target) if target is not None else rows
     method = (meta.get("config") or {}).get("method", "")
     return RunInfo(path, method, kept, target, failed, state, calls, tokens, usd, size, changed)
-
-
-def _in_use(path: Path) -> bool:
-    """Whether a process works on the run. The lock is taken for a moment, and only if its file is there."""
-    if not (path / ".lock").is_file():
-        return False
-    try:
-        with FileLock(path / ".lock", timeout=0):
-            return False
-    except Timeout:
-        return True
-    except OSError:
-        return False

@@ -3,37 +3,15 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from pydantic import BaseModel
 
-from synthwright.errors import ConfigError
 from synthwright.pool import Seed
-from synthwright.programs.base import Generator
 
-__all__ = ["checked_seeds", "digest", "jsonable", "package_version", "without_addresses"]
-
-
-def checked_seeds(generator: Generator[Any], seeds: Iterable[Seed] | None) -> list[Seed] | None:
-    """The user's seeds as a list.
-
-    Raises:
-        ConfigError: They are not dictionaries, or there are none.
-    """
-    if seeds is None:
-        return None
-    if not isinstance(seeds, Iterable):
-        raise ConfigError(f"`seeds` must be a list of dictionaries, got {seeds!r}.")
-    checked = list(seeds)
-    if not checked:
-        raise ConfigError("`seeds` is empty: there is nothing to ask. Leave it out to use the generator's own seeds.")
-    for index, seed in enumerate(checked):
-        if not isinstance(seed, Mapping) or not all(isinstance(name, str) for name in seed):
-            fields = ", ".join(generator.seed_fields()) or "the arguments of its forward"
-            raise ConfigError(f"Seed {index} is {seed!r}; a seed is a dictionary with {fields}.")
-    return checked
+__all__ = ["differences", "digest", "jsonable", "package_version", "without_addresses"]
 
 
 def digest(seeds: list[Seed] | None) -> str | None:
@@ -70,3 +48,17 @@ def package_version() -> str:
         return version("synthwright")
     except PackageNotFoundError:
         return "unknown"
+
+
+def differences(old: Any, new: Any, name: str = "") -> Iterator[tuple[str, str, str]]:
+    """(name, old, new) of whatever is not equal in two records, in words."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted({*old, *new}):
+            yield from differences(old.get(key), new.get(key), f"{name}.{key}" if name else key)
+    elif old != new:
+        yield name, _short(old), _short(new)
+
+
+def _short(value: Any) -> str:
+    text = "nothing" if value is None else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 80 else text[:77] + "..."

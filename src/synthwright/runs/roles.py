@@ -10,7 +10,8 @@ from synthwright.lms.budgets import Meter, Retry
 from synthwright.lms.direct import take_shortcuts
 from synthwright.lms.embedded import embedded_lm
 from synthwright.lms.journal import Journal
-from synthwright.lms.metered import CallLimit, MeteredLM, metered
+from synthwright.lms.metered import MeteredLM, metered
+from synthwright.lms.metered_engines import CallLimit
 from synthwright.lms.tracing import observe
 from synthwright.programs.base import Generator
 

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -13,6 +14,7 @@ from synthwright.errors import ConfigError
 from synthwright.lms.budgets import Usage
 from synthwright.programs.base import Generator, get_generator
 from synthwright.runs.funnel import Funnel
+from synthwright.runs.lock import in_use
 from synthwright.runs.store import DB, Store
 from synthwright.signatures.rows import Rejected, Row
 
@@ -60,10 +62,10 @@ class Progress:
 
 @dataclass
 class Run(Generic[RowT]):
-    """A finished (or stopped) run.
+    """A finished or stopped run, or what was there of one that is going on.
 
     Attributes:
-        out: Directory of the run: `rows.jsonl`, `rejected.jsonl` and the store `run.sqlite`.
+        out: Directory of the run: the store `run.sqlite`, and `rows.jsonl` and `rejected.jsonl`, written when it ends.
         method: Name of the method.
         funnel: What was asked, lost and kept.
         usage: LM usage by (role, predictor), all sessions of the run together.
@@ -73,6 +75,9 @@ class Run(Generic[RowT]):
         row_type: Class of the rows.
         interrupted: True if Ctrl-C stopped it.
         shipped: Names of the predictors that used the demonstrations shipped for weak LMs.
+        running: True if a process was working on it when it was read.
+        as_of: When it was read, in UTC, if it had not ended: it goes on, or its process was killed. Its rows, rejects
+            and counts are those of that moment, from the store, and stay so. None for a run that has ended.
     """
 
     out: Path
@@ -85,13 +90,19 @@ class Run(Generic[RowT]):
     row_type: type[RowT]
     interrupted: bool = False
     shipped: tuple[str, ...] = ()
+    running: bool = False
+    as_of: datetime | None = None
 
     def __iter__(self) -> Iterator[RowT]:
-        """The rows in order, streamed from `rows.jsonl`."""
+        """The rows in order, streamed."""
         return map(self.row, self.records())
 
     def records(self) -> Iterator[dict[str, Any]]:
-        """The rows in order as JSON-ready data, streamed from `rows.jsonl`."""
+        """The rows in order as JSON-ready data, streamed from `rows.jsonl`, or from the store until that is written."""
+        if self.as_of is not None:
+            with Store.to_read(self.out) as store:
+                yield from store.records("rows", len(self))
+            return
         with (self.out / "rows.jsonl").open(encoding="utf-8") as file:
             yield from map(json.loads, file)
 
@@ -124,7 +135,11 @@ class Run(Generic[RowT]):
         return total
 
     def rejects(self) -> Iterator[Rejected]:
-        """What was dropped, in order, streamed from `rejected.jsonl`."""
+        """What was dropped, in order, streamed as `records` are."""
+        if self.as_of is not None:
+            with Store.to_read(self.out) as store:
+                yield from (reject for _, reject in store.rejects(self.funnel.dropped))
+            return
         with (self.out / "rejected.jsonl").open(encoding="utf-8") as file:
             for line in file:
                 record = json.loads(line)
@@ -155,7 +170,7 @@ class Run(Generic[RowT]):
 
         Raises:
             ConfigError: An option is wrong.
-            StoreError: The run is in use, or the file cannot be written.
+            StoreError: The run cannot be read, or the file cannot be written.
         """
         from synthwright.report import write_report
 
@@ -200,7 +215,7 @@ class UntypedRow(Row):
 
 
 def load_run(path: str | Path, row_type: type[RowT] | None = None) -> Run[RowT]:
-    """Open a finished run from its directory, which need not be writable.
+    """Open a run from its directory, which need not be writable. It may be going on: then it is what is there now.
 
     Args:
         path: The directory.
@@ -209,30 +224,45 @@ def load_run(path: str | Path, row_type: type[RowT] | None = None) -> Run[RowT]:
 
     Raises:
         ConfigError: The directory holds no run.
-        StoreError: The run is in use, or cannot be read.
+        StoreError: The run cannot be read.
     """
     out = Path(path)
-    for name in (DB, "rows.jsonl"):
-        if not (out / name).is_file():
-            raise ConfigError(f"{str(out)!r} is no run directory: it has no {name!r}. `generate` makes one.")
-    with (out / "rows.jsonl").open("rb") as file:
-        kept = sum(1 for _ in file)
-    with Store.to_read(out) as store:
-        config = store.meta("config") or {}
+    if not (out / DB).is_file():
+        raise ConfigError(f"{str(out)!r} is no run directory: it has no {DB!r}. `generate` makes one.")
+    running = in_use(out)  # before the store is read: a run that ends in between has ended
+    with Store.to_read(out) as store, store.transaction():
+        config, settings = store.meta("config"), store.meta("settings") or {}
+        if config is None:
+            raise ConfigError(f"{str(out)!r} holds no run yet, only a store. `generate` begins one.")
+        rows, asked = store.count("rows"), store.count("seeds", "admitted")
         failed, rounds = store.count("seeds", "status = 'failed'"), store.rounds()
-        funnel = Funnel(asked=store.count("seeds", "admitted"), failed=failed, kept=kept, lost=tuple(store.losses()))
-        usage = store.usage()
-    *_, target, ended = rounds[-1] if rounds else (None, True)
+        lost, usage = tuple(store.losses()), store.usage()
+        as_of = None if _has_ended(out, store) else datetime.now(UTC)
+    if as_of is None:
+        with (out / "rows.jsonl").open("rb") as file:
+            kept = sum(1 for _ in file)
+        stopped = "read from its directory"
+    else:
+        kept = min(rows, settings.get("n") or rows)
+        stopped = f"{'still going on' if running else 'cut off before its end'}, as of {as_of:%Y-%m-%d %H:%M:%S} UTC"
+    *_, target, done = rounds[-1] if rounds else (None, True)
     return Run(
         out=out,
         method=config.get("method", ""),
-        funnel=funnel,
+        funnel=Funnel(asked=asked, failed=failed, kept=kept, lost=lost),
         usage=usage,
         seconds=0.0,
-        stopped="read from its directory",
-        complete=not failed and (ended or (target is not None and kept >= target)),
+        stopped=stopped,
+        complete=as_of is None and not failed and (done or (target is not None and kept >= target)),
         row_type=cast(type[RowT], row_type or _row_type(config)),
+        running=running and as_of is not None,
+        as_of=as_of,
     )
+
+
+def _has_ended(out: Path, store: Store) -> bool:
+    """Whether the last session wrote the files of the dataset; stores of older versions do not say."""
+    return store.meta("ended") is not False and (out / "rows.jsonl").is_file()
 
 
 def _row_type(config: Mapping[str, Any]) -> type[Row]:

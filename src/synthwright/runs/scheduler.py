@@ -11,7 +11,8 @@ from synthwright.errors import BudgetExhaustedError, ConfigError, ParseError, Sy
 from synthwright.lms.scopes import Scope, draw_scope
 from synthwright.pool import Seed
 from synthwright.programs.base import Generator, unparsable
-from synthwright.runs.store import Outcome, dump
+from synthwright.runs.outcome import Outcome
+from synthwright.runs.store import dump
 from synthwright.signatures.rows import Rejected, Row
 
 if TYPE_CHECKING:

@@ -1,12 +1,10 @@
 """One session of a run: from a generator and its arguments to a dataset in the run store."""
 
 import asyncio
-import copy
 import itertools
 import json
 import logging
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -17,25 +15,29 @@ from typing import Any, Generic, TypeVar, cast
 import dspy
 
 from synthwright.errors import ConfigError, StoreError
-from synthwright.filters.base import Filter, RowCheck, as_filter
+from synthwright.filters.base import Filter, RowCheck
 from synthwright.lms.adapters import default_adapter
 from synthwright.lms.budgets import Budget, Meter, Price, Retry, SharedLedger, Usage
 from synthwright.lms.calls import EngineLM
 from synthwright.lms.journal import Journal, open_journal
 from synthwright.lms.scopes import Scope, names_of
 from synthwright.lms.tracing import run_span, seed_span
-from synthwright.pool import Pool, Seed
+from synthwright.pool import Seed
 from synthwright.programs import prompts
 from synthwright.programs.base import Generator
+from synthwright.runs.admission import Admission
+from synthwright.runs.arguments import check_arguments, checked_seeds
 from synthwright.runs.demonstrations import apply_shipped
 from synthwright.runs.files import write_lines
 from synthwright.runs.forecast import Forecast, SeedCost, extrapolate
 from synthwright.runs.funnel import Funnel
-from synthwright.runs.record import checked_seeds, digest, jsonable, package_version, without_addresses
+from synthwright.runs.outcome import Outcome
+from synthwright.runs.record import digest, jsonable, package_version
 from synthwright.runs.roles import assign_lms, close_engines, describe, resolve_lms, used_roles
+from synthwright.runs.rounds import Rounds
 from synthwright.runs.run import Progress, Run
 from synthwright.runs.scheduler import IN_MEMORY, STORED, Scheduler, Waiting, ask, written
-from synthwright.runs.store import Outcome, Store
+from synthwright.runs.store import Store
 from synthwright.runs.watch import Watch
 from synthwright.runs.workers import Job, Workers
 from synthwright.signatures.rows import Provenance, Rejected, Row
@@ -51,8 +53,6 @@ REPORT_EVERY = 1.0
 """Seconds without a finished seed after which progress is reported, as long as calls are answered."""
 
 _log = logging.getLogger("synthwright.runs")
-
-NOTHING_MORE = "there is nothing more to ask"
 
 
 class Session(Generic[RowT]):
@@ -78,22 +78,7 @@ class Session(Generic[RowT]):
         progress: Callable[[Progress], None] | None = None,
         dry_run: int | None = None,
     ) -> None:
-        if not isinstance(generator, Generator):
-            raise ConfigError(
-                f"generate() needs a Generator object, got {generator!r}. Example: generate(EvolInstruct(), n=10)."
-            )
-        if n is not None and (isinstance(n, bool) or not isinstance(n, int) or n < 1):
-            raise ConfigError(f"`n` must be at least 1 row, got {n!r}; leave it out for one pass over the material.")
-        if concurrency is not None and (not isinstance(concurrency, int) or concurrency < 1):
-            raise ConfigError(f"`concurrency` must be a whole number of at least 1, got {concurrency!r}.")
-        if budget is not None and not isinstance(budget, Budget):
-            raise ConfigError(f"`budget` must be a Budget such as Budget(calls=1000), got {budget!r}.")
-        if dry_run is not None and (isinstance(dry_run, bool) or not isinstance(dry_run, int) or dry_run < 1):
-            raise ConfigError(f"`dry_run` must be a number of seeds, 1 or more, got {dry_run!r}.")
-        if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
-            raise ConfigError(f"`workers` must be a whole number of at least 1, got {workers!r}.")
-        if workers > 1 and sys.platform == "win32":
-            raise ConfigError("`workers` above 1 needs a POSIX system; use `workers=1`.")
+        check_arguments(generator, n=n, concurrency=concurrency, budget=budget, workers=workers, dry_run=dry_run)
         self.n, self.seed, self.retry, self.callback = n, seed, retry, progress
         self.seeds = checked_seeds(generator, seeds)
         resolved = resolve_lms(generator, lms)
@@ -101,9 +86,6 @@ class Session(Generic[RowT]):
         self.limit = concurrency or min(lm.concurrency if isinstance(lm, EngineLM) else 64 for lm in self.lms.values())
         self.generator: Generator[RowT] = generator.deepcopy()
         self.shipped = apply_shipped(self.generator, self.lms) if demonstrations else []
-        wanted = generator.filters if filters is None else filters
-        self.filters = _own(wanted)
-        self.artifact_filters = {kind: _own(tests) for kind, tests in generator.artifact_filters.items()}
         self.method = generator.stem()
         self.out = Path(out) if out is not None else Path("runs") / self.method.replace("_", "-")
         self.budget, self.prices, self.journal = budget, prices, journal
@@ -114,6 +96,8 @@ class Session(Generic[RowT]):
             lms={role: lm.model for role, lm in self.lms.items()},
             seed=0,
         )
+        wanted = generator.filters if filters is None else filters
+        self.admission = Admission(wanted, generator.artifact_filters, self.provenance)
         self.state = Progress(self.method, n)
         self.scheduler = Scheduler(self)
         self.watch = Watch(self.out, [lm.model for lm in self.lms.values()])
@@ -121,7 +105,6 @@ class Session(Generic[RowT]):
         self.workers: Workers | None = None
         self.loop: asyncio.AbstractEventLoop | None = None
         self.interrupted = False
-        self.exhausted = NOTHING_MORE  # or the reason that the last plan returned
         self._write_due = False
         self._reported = time.monotonic()
         self._arrived: tuple[list[Any], list[Any]] = [], []
@@ -134,8 +117,7 @@ class Session(Generic[RowT]):
             "arguments": {name: jsonable(value) for name, value in self.generator.params().items()},
             "prompts": self.provenance.prompts,
             "lms": {role: describe(lm) for role, lm in self.lms.items()},
-            "filters": [without_addresses(repr(f)) for f in self.filters],
-            **self._artifact_config(),
+            **self.admission.config(),
             "seed": self.seed,
             "seeds": digest(self.seeds),
         }
@@ -153,12 +135,6 @@ class Session(Generic[RowT]):
             "version": self.provenance.version,
         }
 
-    def _artifact_config(self) -> dict[str, Any]:
-        found = {
-            kind.__name__: [without_addresses(repr(f)) for f in tests] for kind, tests in self.artifact_filters.items()
-        }
-        return {"artifact_filters": found} if found else {}
-
     async def run(self) -> Run[RowT]:
         """Do what is left to do, and write the files."""
         facts = {"synthwright.method": self.method, "synthwright.out": str(self.out), "synthwright.target": self.n}
@@ -168,12 +144,13 @@ class Session(Generic[RowT]):
             _log.info("%s begins in %s: %d rows there, %s wanted", self.method, self.out, rows, self.n or "one pass")
             self.store.set_meta("settings", self.settings())
             self.store.set_meta("prompts", prompts.dump(self.method, self.generator.all_predictors()))
+            self.store.set_meta("ended", False)  # until then, readers take the rows from the store
             worked = False
             try:
                 async with self._prepared():
                     if not self.have_enough():
                         await self._start()
-                        await self._rounds()
+                        await self._work()
                 worked = True
             finally:
                 try:
@@ -200,8 +177,8 @@ class Session(Generic[RowT]):
                 self.store.claim(self.config())
             async with self._prepared():
                 await self._start()
-                number, first, _ = self._where_it_stopped()
-                plan = itertools.islice(enumerate(self._plan(self._pool(number)), first), MOST_COUNTED)
+                number, first, _ = self.rounds.where_it_stopped()
+                plan = itertools.islice(self.rounds.plan(number, first), MOST_COUNTED)
                 seeds = [(index, seed) for index, seed in plan if self.store.seed(index) is None]
                 asked = await asyncio.gather(*(self._try(index, seed) for index, seed in seeds[:count]))
         if not asked:
@@ -213,7 +190,7 @@ class Session(Generic[RowT]):
             raise cast(Exception, self.watch.fatal)
         costs = []
         for (index, _), (outcome, used) in zip(seeds, asked, strict=False):
-            kept, rejected = self._filter(index, outcome)
+            kept, rejected = self.admission.of(index, outcome)
             costs.append(
                 SeedCost(used, outcome.seconds, len(kept) + len(rejected), len(kept), outcome.error is not None)
             )
@@ -238,7 +215,9 @@ class Session(Generic[RowT]):
             self.workers = Workers(self, self.count, self._job())
         wrapped = assign_lms(self.generator, self.lms, self.meter, self.retry, self.limit, self.calls)
         self.names = names_of(self.generator)
-        self._restore()
+        self.rounds = Rounds(self.generator, self.store, self.seeds, self.n)
+        self.admission.restore(self.store)
+        self._count()
         settings = {"adapter": default_adapter(), "disable_history": True, "max_trace_size": 0}
         try:
             with dspy.context(lm=next(iter(wrapped.values())), **settings), self._signals():
@@ -273,9 +252,9 @@ class Session(Generic[RowT]):
         elif self.watch.stop:
             stopped = self.watch.stop
         elif failed:
-            stopped = f"{self.exhausted}; {failed} seeds failed, and the same command tries them again"
+            stopped = f"{self.rounds.exhausted}; {failed} seeds failed, and the same command tries them again"
         else:
-            stopped = self.exhausted
+            stopped = self.rounds.exhausted
         return Run(
             out=self.out,
             method=self.method,
@@ -291,15 +270,13 @@ class Session(Generic[RowT]):
 
     # Rounds and seeds
 
-    async def _rounds(self) -> None:
+    async def _work(self) -> None:
         await self.scheduler.work(self._left_over(), again=True)
         self._count()
-        number, first, planned = self._where_it_stopped()
+        number, first, planned = self.rounds.where_it_stopped()
         while not (self.watch.stop or self.have_enough()):
-            if planned is None:
-                planned = self.store.count("rows"), self.store.count("artifacts"), self.n
-                self.store.start_round(number, first, *planned)
-            asked = await self.scheduler.work(enumerate(self._plan(self._pool(number, planned)), first), number)
+            planned = planned or self.rounds.begin(number, first)
+            asked = await self.scheduler.work(self.rounds.plan(number, first, planned), number)
             if self.watch.stop or self.have_enough():
                 return
             self.store.finish_round(number)
@@ -309,43 +286,8 @@ class Session(Generic[RowT]):
         if self.watch.last_failure.error and not self.watch.stop and not self.store.count("seeds", "status = 'done'"):
             self.watch.give_up("Not one seed succeeded")
 
-    def _pool(self, number: int, planned: tuple[int, int, int | None] | None = None) -> Pool[Any]:
-        """The pool of a round, as it was when the round was planned first; as it is now if it was not."""
-        rows, artifacts, target = planned or (None, None, self.n)
-        return Pool(
-            self.store.log("rows", rows),
-            artifacts=self.store.log("artifacts", artifacts),
-            seeds=self.seeds,
-            target=target,
-            round=number,
-        )
-
-    def _where_it_stopped(self) -> tuple[int, int, tuple[int, int, int | None] | None]:
-        """The round to go on with, its first seed, and (rows, artifacts, target) if it was planned before.
-
-        A round that had nothing to ask is planned anew: since then `n` may have grown, or failed seeds succeeded.
-        """
-        rounds = self.store.rounds()
-        if not rounds:
-            return 0, 0, None
-        number, first, rows, artifacts, target, done = rounds[-1]
-        if not done:
-            return number, first, (rows, artifacts, target)
-        asked = self.store.count("seeds", f"round = {number}")
-        return (number + 1, first + asked, None) if asked else (number, first, None)
-
     def _left_over(self) -> Iterator[tuple[int, Seed]]:
         return iter([(index, json.loads(inputs)) for index, inputs in self.store.left_over()])
-
-    def _plan(self, pool: Pool[Any]) -> Iterable[Seed]:
-        seeds = self.generator.plan(pool)
-        if not isinstance(seeds, Iterable):
-            raise ConfigError(f"The plan of {type(self.generator).__name__} must return or yield seeds, not {seeds!r}.")
-
-        def in_turn() -> Iterator[Seed]:
-            self.exhausted = (yield from seeds) or NOTHING_MORE
-
-        return in_turn()
 
     def ask(self, index: int, inputs: str) -> Any:
         """A coroutine that gives the outcome of one seed."""
@@ -363,7 +305,7 @@ class Session(Generic[RowT]):
                 if outcome is STORED:
                     outcome = self.store.outcome(index)
                 if outcome is not None:
-                    kept, rejected = self._filter(index, outcome)
+                    kept, rejected = self.admission.of(index, outcome)
                     admitted.append((index, outcome, kept, rejected))
                     self._count_in(outcome, kept, rejected)
                 waiting.settled(outcome)
@@ -389,46 +331,6 @@ class Session(Generic[RowT]):
                     if crowded:
                         waiting.finished[index] = STORED
         waiting.fresh.clear()
-
-    def _filter(self, index: int, outcome: Outcome) -> tuple[list[tuple[int, Row]], list[Rejected]]:
-        """The rows of a seed that every filter keeps, by position, and all that was dropped.
-
-        Artifacts that a filter drops are taken out of the outcome.
-        """
-        kept: list[tuple[int, Row]] = []
-        rejected = list(outcome.rejected)
-        if self.artifact_filters:
-            outcome.artifacts = [
-                each for each in outcome.artifacts if self._admit(each, self._tests_of(each), rejected)
-            ]
-        provenance = self.provenance.model_copy(update={"seed": index})
-        for position, row in enumerate(outcome.rows):
-            if self._admit(row, self.filters, rejected):
-                kept.append((position, row.model_copy(update={"provenance": provenance})))
-        return kept, rejected
-
-    def _admit(self, row: Row, tests: Sequence[Filter], rejected: list[Rejected]) -> bool:
-        """Whether every filter keeps a row (or an artifact), which they then take notice of; if not, it is a reject."""
-        verdicts = ((test, test.check(row)) for test in tests)
-        test, verdict = next(((t, v) for t, v in verdicts if v is not None), (None, None))
-        if test is not None and verdict is not None:
-            if not isinstance(verdict, str):
-                raise ConfigError(
-                    f"The filter {test.name} returned {verdict!r}; it must return None to keep a row, or a reason."
-                )
-            reason, _, detail = verdict.partition(":")
-            rejected.append(
-                Rejected(stage=test.name, reason=reason.strip(), detail=detail.strip(), content=row.record())
-            )
-            return False
-        for test in tests:
-            test.add(row)
-        return True
-
-    def _tests_of(self, artifact: Row) -> list[Filter]:
-        """The filters of an artifact's type."""
-        found = (tests for kind, tests in self.artifact_filters.items() if isinstance(artifact, kind))
-        return [test for tests in found for test in tests]
 
     def _count_in(self, outcome: Outcome, kept: list[tuple[int, Row]], rejected: list[Rejected]) -> None:
         state = self.state
@@ -512,16 +414,6 @@ class Session(Generic[RowT]):
             total.add(usage)
         return total
 
-    def _restore(self) -> None:
-        """Rebuild the filters' indexes and the counts from the store."""
-        for row in self.store.log("rows"):
-            for test in self.filters:
-                test.add(row)
-        for artifact in self.store.log("artifacts") if self.artifact_filters else ():
-            for test in self._tests_of(artifact):
-                test.add(artifact)
-        self._count()
-
     def _count(self) -> None:
         self.state.rows = self.store.count("rows")
         self.state.made = self.state.rows + self.store.count("rejected")
@@ -586,8 +478,4 @@ class Session(Generic[RowT]):
         write_lines(self.out / "rows.jsonl", self.store.records("rows", count))
         rejects = ({"seed": seed, **reject.model_dump(mode="json")} for seed, reject in self.store.rejects())
         write_lines(self.out / "rejected.jsonl", rejects)
-
-
-def _own(filters: Iterable[Filter | RowCheck]) -> list[Filter]:
-    """Copies of filters for one run: they may hold an index."""
-    return [copy.deepcopy(f) if isinstance(f, Filter) else as_filter(f) for f in filters]
+        self.store.set_meta("ended", True)

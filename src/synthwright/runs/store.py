@@ -3,26 +3,25 @@
 import json
 import os
 import sqlite3
-import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import cloudpickle
-from filelock import FileLock, Timeout
-from pydantic_core import to_jsonable_python
+from filelock import FileLock
 
 from synthwright.errors import RunMismatchError, StoreError
 from synthwright.lms.budgets import Usage
 from synthwright.lms.databases import open_to_read
 from synthwright.lms.journal import TABLES, Journal
+from synthwright.runs.lock import take_directory
+from synthwright.runs.outcome import Outcome
+from synthwright.runs.record import differences
+from synthwright.runs.texts import body_of, class_path, json_text, load_row, plain_text, with_subclasses
 from synthwright.signatures.rows import Rejected, Row
 
-__all__ = ["DB", "Outcome", "RowLog", "Store", "dump", "pack_outcome", "unpack_outcome"]
+__all__ = ["DB", "RowLog", "Store", "dump"]
 
 DB = "run.sqlite"
 FORMAT = 1
@@ -50,33 +49,13 @@ CREATE TABLE IF NOT EXISTS usage (role TEXT NOT NULL, predictor TEXT NOT NULL, c
 """
 
 
-@dataclass
-class Outcome:
-    """What one seed gave: either its rows, rejects and artifacts, or the error that stopped it.
-
-    Attributes:
-        rows: Rows in the order in which the generator returned them, not yet filtered.
-        rejected: What the generator dropped itself.
-        artifacts: Intermediate rows for later rounds.
-        error: Why the seed failed, or None.
-        exception: The error itself while it is at hand; it is not stored.
-        seconds: Wall time of the seed.
-    """
-
-    rows: list[Row] = field(default_factory=list)
-    rejected: list[Rejected] = field(default_factory=list)
-    artifacts: list[Row] = field(default_factory=list)
-    error: str | None = None
-    exception: Exception | None = None
-    seconds: float = 0.0
-
-
 class Store:
-    """The state of one run. Not shared between threads; a second process on the same directory is refused.
+    """The state of one run. Not shared between threads; a second process that works on the directory is refused.
 
     Args:
         out: Directory of the run; created if it does not exist.
-        read_only: Whether to read only, and that without leave: it needs no right to write.
+        read_only: Whether to look at a run that is there: it needs neither leave nor the right to write, and a process
+            may be working on the run. What is read inside one `transaction` is of one moment.
 
     Raises:
         StoreError: The directory cannot be created or written, is in use, or its database is damaged.
@@ -89,18 +68,7 @@ class Store:
             with _sql(self.out):
                 self._db = open_to_read(self.out / DB)
             return
-        try:
-            self.out.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self.out):
-                pass
-            self._lock = FileLock(self.out / ".lock")
-            self._lock.acquire(timeout=0)
-        except Timeout as error:
-            raise StoreError(
-                f"{str(self.out)!r} is in use by another run, of this or of another process, that is still going on."
-            ) from error
-        except OSError as error:
-            raise StoreError(f"Cannot write to {str(self.out)!r}: {error.strerror or error}.") from error
+        self._lock = take_directory(self.out)
         try:
             with _sql(self.out):
                 self._db = sqlite3.connect(self.out / DB, isolation_level=None, check_same_thread=False)
@@ -118,8 +86,8 @@ class Store:
 
     @classmethod
     def to_read(cls, out: str | Path) -> "Store":
-        """The store of a run that is not going on; in a directory that cannot be written, without a lock."""
-        return cls(out, read_only=not os.access(out, os.W_OK))
+        """The store of a run to look at."""
+        return cls(out, read_only=True)
 
     def close(self) -> None:
         """Close the database and let others use the directory."""
@@ -144,7 +112,7 @@ class Store:
 
     def set_meta(self, key: str, value: Any) -> None:
         """Store a JSON value."""
-        self._run("INSERT OR REPLACE INTO meta VALUES (?, ?)", key, _json(value))
+        self._run("INSERT OR REPLACE INTO meta VALUES (?, ?)", key, json_text(value))
 
     def claim(self, config: Mapping[str, Any]) -> None:
         """Record the configuration of a new run, or see that it equals that of the run which is here.
@@ -161,11 +129,11 @@ class Store:
         if version != FORMAT:
             raise StoreError(f"{str(self.out)!r} holds a run of store format {version}; this version reads {FORMAT}.")
         there = self.meta("config")
-        differences = list(_differences(there, json.loads(json.dumps(config)), ""))
-        if differences:
+        found = list(differences(there, json.loads(json.dumps(config))))
+        if found:
             raise RunMismatchError(
                 f"{str(self.out)!r} holds another run ({there.get('method')}, {self.count('rows')} rows):\n"
-                + "\n".join(f"  {name}: there {old}, now {new}" for name, old, new in differences)
+                + "\n".join(f"  {name}: there {old}, now {new}" for name, old, new in found)
                 + "\nUse another output directory, or the old configuration to go on with that run."
             )
 
@@ -211,14 +179,14 @@ class Store:
             self._run(
                 "INSERT INTO seeds VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET status = excluded.status, "
                 "error = excluded.error, seconds = excluded.seconds, admitted = excluded.admitted",
-                *(index, round, inputs, status, _text(outcome.error), outcome.seconds, admitted),
+                *(index, round, inputs, status, plain_text(outcome.error), outcome.seconds, admitted),
             )
             if not admitted:
                 self._many(
                     "INSERT OR REPLACE INTO outputs VALUES (?, ?, ?, ?)",
                     [
-                        (index, position, kind, _body(item))
-                        for kind, items in _kinds(outcome)
+                        (index, position, kind, body_of(item))
+                        for kind, items in outcome.parts()
                         for position, item in enumerate(items)
                     ],
                 )
@@ -242,7 +210,7 @@ class Store:
             if kind == "rejected":
                 outcome.rejected.append(Rejected.model_validate(json.loads(body)))
             else:
-                (outcome.rows if kind == "row" else outcome.artifacts).append(_load(body))
+                (outcome.rows if kind == "row" else outcome.artifacts).append(load_row(body))
         return outcome
 
     def admit(
@@ -266,15 +234,15 @@ class Store:
         with self.transaction():
             self._many(
                 "INSERT INTO rows (seed, position, id, body) VALUES (?, ?, ?, ?)",
-                [(index, position, row.id, _body(row)) for position, row in kept],
+                [(index, position, row.id, body_of(row)) for position, row in kept],
             )
             self._many(
                 "INSERT INTO artifacts (seed, class, body) VALUES (?, ?, ?)",
-                [(index, _class_path(type(artifact)), _body(artifact)) for artifact in artifacts],
+                [(index, class_path(type(artifact)), body_of(artifact)) for artifact in artifacts],
             )
             self._many(
                 "INSERT INTO rejected VALUES (?, ?, ?, ?, ?)",
-                [(index, r.stage, r.reason, _text(r.detail), _json(r.content)) for r in rejected],
+                [(index, r.stage, r.reason, plain_text(r.detail), json_text(r.content)) for r in rejected],
             )
             if stored:
                 self._run("UPDATE seeds SET admitted = 1 WHERE seed = ?", index)
@@ -293,6 +261,10 @@ class Store:
     def count(self, table: str, where: str = "1") -> int:
         """Number of records of a table."""
         return self._one(f"SELECT count(*) FROM {table} WHERE {where}")[0]
+
+    def size(self, table: str, column: str) -> int:
+        """Bytes of all texts in a column of a table."""
+        return self._one(f"SELECT coalesce(sum(length(CAST({column} AS BLOB))), 0) FROM {table}")[0]
 
     def log(self, table: str, size: int | None = None) -> "RowLog":
         """The kept rows (`rows`) or the artifacts (`artifacts`), or the first `size` of them, read when asked for."""
@@ -334,11 +306,11 @@ class Store:
             with _sql(self.out):
                 raise
 
-    def rejects(self) -> Iterator[tuple[int, Rejected]]:
-        """(seed, reject) in the order of admission, streamed."""
-        query = "SELECT seed, stage, reason, detail, content FROM rejected ORDER BY rowid"
+    def rejects(self, count: int | None = None) -> Iterator[tuple[int, Rejected]]:
+        """(seed, reject) in the order of admission, the first `count` of them, streamed."""
+        query = "SELECT seed, stage, reason, detail, content FROM rejected ORDER BY rowid LIMIT ?"
         with _sql(self.out):
-            for seed, stage, reason, detail, content in self._db.execute(query):
+            for seed, stage, reason, detail, content in self._db.execute(query, [-1 if count is None else count]):
                 yield seed, Rejected(stage=stage, reason=reason, detail=detail, content=json.loads(content))
 
     def failures(self) -> Iterator[tuple[int, str]]:
@@ -412,7 +384,7 @@ class RowLog(Sequence[Row]):
         page, offset = divmod(index, self.PAGE)
         if self._page[0] != page:
             bodies = self._store.bodies(self._table, page * self.PAGE, min((page + 1) * self.PAGE, self._size))
-            self._page = (page, [_load(body) for body in bodies])
+            self._page = (page, [load_row(body) for body in bodies])
         return self._page[1][offset]
 
     def values(self, kind: type[Row], fields: Sequence[str]) -> Iterator[tuple[Any, ...]]:
@@ -422,7 +394,7 @@ class RowLog(Sequence[Row]):
             kind: The type; its subclasses count too.
             fields: Names of fields that hold text, numbers or None.
         """
-        known = [_class_path(each) for each in _with_subclasses(kind)]
+        known = [class_path(each) for each in with_subclasses(kind)]
         for first in range(0, self._size, 16 * self.PAGE):
             stop = min(first + 16 * self.PAGE, self._size)
             try:
@@ -433,7 +405,6 @@ class RowLog(Sequence[Row]):
 
 
 _SORTED = json.JSONEncoder(sort_keys=True, ensure_ascii=False)
-_PLAIN = json.JSONEncoder(ensure_ascii=False)
 
 
 def dump(value: Any) -> str:
@@ -443,92 +414,7 @@ def dump(value: Any) -> str:
         TypeError: The value is not JSON-ready.
     """
     text = _SORTED.encode(value)
-    return text if _text(text) == text else json.dumps(value, sort_keys=True)
-
-
-def _text(text: Any) -> Any:
-    return text.encode("utf-8", "backslashreplace").decode() if isinstance(text, str) else text
-
-
-def pack_outcome(outcome: Outcome) -> tuple[Any, ...]:
-    """An outcome as data that another process can read without knowing the classes of its rows."""
-    try:
-        exception = cloudpickle.dumps(outcome.exception)
-    except Exception:  # an exception may hold anything
-        exception = cloudpickle.dumps(None)
-    bodies = {kind: [_body(item) for item in items] for kind, items in _kinds(outcome)}
-    return bodies, outcome.error, exception, outcome.seconds
-
-
-def unpack_outcome(bodies: dict[str, list[str]], error: str | None, exception: bytes, seconds: float) -> Outcome:
-    """Read back what `pack_outcome` gave."""
-    rejected = [Rejected.model_validate(json.loads(body)) for body in bodies["rejected"]]
-    rows, artifacts = [_load(body) for body in bodies["row"]], [_load(body) for body in bodies["artifact"]]
-    return Outcome(rows, rejected, artifacts, error, cloudpickle.loads(exception), seconds)
-
-
-def _kinds(outcome: Outcome) -> tuple[tuple[str, Sequence[Any]], ...]:
-    return ("row", outcome.rows), ("rejected", outcome.rejected), ("artifact", outcome.artifacts)
-
-
-def _body(item: Row | Rejected) -> str:
-    if isinstance(item, Rejected):
-        return _json(item.model_dump())
-    return _json({"class": _class_path(type(item)), **item.record()})
-
-
-def _json(value: Any) -> str:
-    """JSON text of whatever a generator put into a reject, in its own order of keys."""
-    text = _PLAIN.encode(data := to_jsonable_python(value, serialize_unknown=True))
-    return text if _text(text) == text else json.dumps(data)
-
-
-def _load(body: str) -> Row:
-    data = json.loads(body)
-    row = _row_class(data.pop("class")).model_validate(data)
-    held = cast(dict[str, Any], row.__dict__)
-    held["id"] = data["id"]  # as a cached property holds it: the hash takes as long as all the rest
-    return row
-
-
-def _class_path(cls: type[Row]) -> str:
-    return f"{cls.__module__}:{cls.__qualname__}"
-
-
-def _row_class(path: str) -> type[Row]:
-    """The row class of a stored row: a subclass of Row in a module that is loaded already (a run imports nothing).
-
-    It is looked up each time: a notebook may have defined it anew.
-    """
-    module, _, name = path.partition(":")
-    found: Any = sys.modules.get(module)
-    for part in name.split("."):
-        found = getattr(found, part, None)
-    if found is None:
-        raise StoreError(
-            f"The run holds rows of the class {path}, which is not there. Import the module of the generator "
-            "first, and define its row classes at the top level of that module."
-        )
-    if not (isinstance(found, type) and issubclass(found, Row)):
-        raise StoreError(f"The run names {path} as a row class; it is not a subclass of Row.")
-    return found
-
-
-def _with_subclasses(cls: type[Row]) -> list[type[Row]]:
-    return [cls, *(each for sub in cls.__subclasses__() for each in _with_subclasses(sub))]
-
-
-def _differences(old: Any, new: Any, name: str) -> Iterator[tuple[str, str, str]]:
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key in sorted({*old, *new}):
-            yield from _differences(old.get(key), new.get(key), f"{name}.{key}" if name else key)
-    elif old != new:
-        yield name, _short(old), _short(new)
-
-
-def _short(value: Any) -> str:
-    text = "nothing" if value is None else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 80 else text[:77] + "..."
+    return text if plain_text(text) == text else json.dumps(value, sort_keys=True)
 
 
 @contextmanager

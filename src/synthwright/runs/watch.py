@@ -14,7 +14,7 @@ from dspy.utils.exceptions import (
 )
 
 from synthwright.errors import ProgramError, UnusableLMError
-from synthwright.runs.store import Outcome
+from synthwright.runs.outcome import Outcome
 
 __all__ = ["BARREN_SEEDS", "FAILURES_IN_A_ROW", "PATIENCE", "Watch"]
 

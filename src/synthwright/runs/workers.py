@@ -24,9 +24,9 @@ from synthwright.lms.journal import Journal, open_journal
 from synthwright.lms.scopes import Scope, names_of
 from synthwright.programs.base import Generator
 from synthwright.runs.event_loop import new_event_loop
+from synthwright.runs.outcome import Outcome, pack_outcome, unpack_outcome
 from synthwright.runs.roles import assign_lms, close_engines
 from synthwright.runs.scheduler import ask
-from synthwright.runs.store import Outcome, pack_outcome, unpack_outcome
 
 if TYPE_CHECKING:
     from synthwright.runs.session import Session
