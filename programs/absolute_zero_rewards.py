@@ -79,8 +79,10 @@ def intrinsic(
 
 def answer_of(completion: str) -> str | None:
     """What stands in the one answer tag of a reply, without a fence; None for a format error."""
+    if completion.count("<answer>") != 1:  # before the search, which would look for the end of each
+        return None
     found = _ANSWER.findall(completion)
-    if len(found) != 1 or completion.count("<answer>") != 1 or not found[0].strip():
+    if len(found) != 1 or not found[0].strip():
         return None
     fenced = _SAID.findall(found[0])
     return fenced[0].strip("\n") if len(fenced) == 1 else found[0].strip()

@@ -30,7 +30,7 @@ _ABSENT = re.compile(
     r"|\b(?:text|article|passage|paragraph|table|list|code) (?:above|below)\b",
     re.I,
 )
-_LABELLED = re.compile(r"^\s*(?:use[ _]case|skills?|rubric|criterion|action|how[ _]many)\s*:", re.I | re.M)
+_LABELLED = re.compile(r"^[^\S\n]*(?:use[ _]case|skills?|rubric|criterion|action|how[ _]many)\s*:", re.I | re.M)
 _PLACEHOLDER = re.compile(
     r"[{<\[]{1,2}[# ]*(?:\w+_)?(?:instructions?|action|use_case|skills?|rubrics?)[# ]*[}>\]]{1,2}", re.I
 )
