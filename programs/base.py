@@ -23,6 +23,7 @@ from synthwright.signatures.rows import Rejected, Row
 __all__ = [
     "Frozen",
     "Generator",
+    "as_is",
     "data_path",
     "freeze",
     "get_generator",
@@ -238,6 +239,11 @@ class Frozen(dspy.Module):
 
     async def aforward(self, **inputs: Any) -> dspy.Prediction:
         return await self.predict.acall(**inputs)
+
+
+def as_is(generator: Any) -> Any:
+    """The generator as it is, for functions beside its class: type checkers see the class at two paths."""
+    return generator
 
 
 def reject(stage: str, verdict: str, /, **content: Any) -> Rejected:

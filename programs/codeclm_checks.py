@@ -8,6 +8,7 @@ what it found as words for a person.
 import re
 from collections.abc import Callable, Mapping
 
+from synthwright.filters.words import ngrams
 from synthwright.programs import evol_instruct_checks as evolution
 
 __all__ = ["CHECKS", "metadata_fault", "refusal"]
@@ -130,8 +131,7 @@ CHECKS: Mapping[str, Callable[[str, str, str], str | None]] = {
 
 
 def _runs(text: str) -> set[tuple[str, ...]]:
-    tokens = evolution.words_of(text)
-    return {tuple(tokens[i : i + ECHOED]) for i in range(len(tokens) - ECHOED + 1)}
+    return set(ngrams(evolution.words_of(text), ECHOED))
 
 
 def _holds_text(rest: str) -> bool:

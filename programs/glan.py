@@ -9,7 +9,7 @@ import dspy
 from synthwright.errors import ConfigError, did_you_mean
 from synthwright.filters import Decontamination, ExactDuplicate, Filter, MinHashNovelty, Refusal, Repetition
 from synthwright.pool import Pool, Seed
-from synthwright.programs.base import Frozen, Generator
+from synthwright.programs.base import Frozen, Generator, as_is
 from synthwright.programs.glan_arguments import check_arguments
 from synthwright.programs.glan_checks import CHECKS
 from synthwright.programs.glan_combinations import Combinations
@@ -207,7 +207,7 @@ class GLAN(Generator[HomeworkRow]):
         self.decontaminate_field, self.language = decontaminate_field, language
         self.temperature, self.top_p, self.presence_penalty = temperature, top_p, presence_penalty
         self.answer_temperature, self.seed = answer_temperature, seed
-        check_arguments(_same(self))
+        check_arguments(as_is(self))
 
         listing: dict[str, Any] = {"temperature": temperature, "top_p": top_p}
         if presence_penalty is not None:
@@ -252,7 +252,7 @@ class GLAN(Generator[HomeworkRow]):
         """
         if any("step" in seed for seed in pool.seeds or ()):
             return super().plan(pool)
-        return planned(_same(self), pool)
+        return planned(as_is(self), pool)
 
     def tree(self, artifacts: Iterable[Row]) -> Tree:
         """What a run has grown, as a tree that can be saved, edited and started from.
@@ -264,10 +264,10 @@ class GLAN(Generator[HomeworkRow]):
             ConfigError: The run has no taxonomy yet.
         """
         artifacts = list(artifacts)
-        tree, _ = taxonomy(_same(self), Pool(), artifacts)
+        tree, _ = taxonomy(as_is(self), Pool(), artifacts)
         if tree is None:
             raise ConfigError("The run has no taxonomy yet: no proposal is among its artifacts.")
-        return curriculum(_same(self), tree, artifacts).tree()
+        return curriculum(as_is(self), tree, artifacts).tree()
 
     # How to ask
 
@@ -320,7 +320,7 @@ class GLAN(Generator[HomeworkRow]):
         """
         if step not in get_args(Step):
             raise ConfigError(f"GLAN has no step {step!r}. {did_you_mean(step, get_args(Step))}")
-        program = _same(self)
+        program = as_is(self)
         if step == "turn":
             return dspy.Prediction(rows=[], artifacts=[Turn(asked=dict(asked or {}), round=round)])
         if step == "propose":
@@ -341,7 +341,7 @@ class GLAN(Generator[HomeworkRow]):
 
     async def _course(self, place: dict[str, Any]) -> dspy.Prediction:
         """The whole way: subjects, the syllabus of the first, and two questions about it."""
-        program = _same(self)
+        program = as_is(self)
         made = [await grow_subjects(program, place, 0)]
         subjects = made[0].artifacts[0].subjects
         if subjects:
@@ -387,8 +387,3 @@ class GLAN(Generator[HomeworkRow]):
             yield Repetition("response")
         if self.decontaminate:
             yield Decontamination(("instruction", "response"), self.decontaminate, self.decontaminate_field)
-
-
-def _same(program: Any) -> Any:
-    """The generator as it is: type checkers see its class at two paths."""
-    return program

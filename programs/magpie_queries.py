@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from synthwright.filters import Filter, SpecialTokens
 from synthwright.filters.duplicates import rouge_tokens
+from synthwright.filters.words import ngrams
 from synthwright.signatures.magpie import MagpieRow
 from synthwright.signatures.rows import Message
 
@@ -105,5 +106,4 @@ class UsableQuery(Filter):
 
 
 def _runs(text: str) -> set[tuple[str, ...]]:
-    words = rouge_tokens(text)
-    return {tuple(words[i : i + 4]) for i in range(len(words) - 3)}
+    return set(ngrams(rouge_tokens(text), 4))

@@ -22,7 +22,7 @@ from synthwright.pool import Pool, Seed
 from synthwright.programs import persona_hub_answers as answering
 from synthwright.programs import persona_hub_finding as finding
 from synthwright.programs import persona_hub_plan as plans
-from synthwright.programs.base import Frozen, Generator, reject, unparsable
+from synthwright.programs.base import Frozen, Generator, as_is, reject, unparsable
 from synthwright.programs.blocks.arguments import given
 from synthwright.programs.persona_hub_arguments import check_arguments
 from synthwright.programs.persona_hub_examples import DETAILS, blank, details, enhanced, text_of, worked_examples
@@ -200,7 +200,7 @@ class PersonaHub(Generator[PersonaRow]):
             self.relax = Frozen(prompts.RelaxPrompt, **sampling)
         if implement:
             self.implement_tool = Frozen(prompts.ImplementTool, **sampling)
-        self._worked = worked_examples(_same(self))
+        self._worked = worked_examples(as_is(self))
         if mode == "few_shot":
             for data_type, found in self._worked.items():
                 bare = ({**each, **blank(data_type), "persona": NOT_GIVEN} for each in found[:shown])
@@ -266,7 +266,7 @@ class PersonaHub(Generator[PersonaRow]):
             hub.ids,
             number,
             data_types=self.data_types,
-            details=details(_same(self)),
+            details=details(as_is(self)),
             examples=enhanced(self._worked, hub.examples) if self.mode == "persona_enhanced" else {},
             shown=self.shown,
         )
@@ -309,7 +309,7 @@ class PersonaHub(Generator[PersonaRow]):
             demonstrations: Worked examples for this call, beside those of the predictor.
             parent_ids: Ids of the persona before, or of the row that a text or persona comes from.
         """
-        hub, parents = _same(self), tuple(parent_ids)
+        hub, parents = as_is(self), tuple(parent_ids)
         if text.strip() or not (persona.strip() or data_type):
             if example is None:
                 return await finding.of_text(hub, text, action, parents)
@@ -397,8 +397,3 @@ class PersonaHub(Generator[PersonaRow]):
             yield Refusal("text")
             yield Repetition("text")
         yield ExactDuplicate(("data_type", "text", "title"))
-
-
-def _same(program: Any) -> Any:
-    """The generator as it is: type checkers see its class at two paths."""
-    return program
