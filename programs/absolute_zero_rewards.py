@@ -8,6 +8,7 @@ from synthwright.errors import ConfigError
 from synthwright.programs.absolute_zero_checks import Rules
 from synthwright.programs.absolute_zero_sandbox import shared_sandbox
 from synthwright.programs.absolute_zero_solving import judge_answer
+from synthwright.programs.blocks.completions import completion_text
 from synthwright.sandbox import Limits
 from synthwright.signatures.absolute_zero import Pair, Puzzle, State
 
@@ -114,7 +115,7 @@ def reward_function(
             if columns.get("role", ["solver"] * len(completions))[index] == "proposer":
                 rewards.append(None)
                 continue
-            answer = answer_of(completion if isinstance(completion, str) else completion[-1]["content"])
+            answer = answer_of(completion_text(completion))
             if answer is None:
                 rewards.append(solver_reward("unreadable"))
                 continue

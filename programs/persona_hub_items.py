@@ -35,7 +35,7 @@ _ASKS = re.compile(
     re.IGNORECASE,
 )
 _ANSWER = re.compile(
-    r"(?:^|(?<!\n)\n|[.?!]\s)\W*+(?:solution|answer|final answer|explanation|hint)[^\w:\uff1a]*+[:\uff1a]|\\boxed"
+    r"(?:^|(?<!\n)\n|[.?!]\s)\W*+(?:solution|answer|final answer|explanation|hint)\W*[:\uff1a]|\\boxed"
     r"|\bthe (?:final )?answer is\b",
     re.IGNORECASE,
 )
