@@ -1,25 +1,25 @@
 """Absolute Zero: one model proposes programs and solves them; running code makes the answers and checks them."""
 
 import asyncio
-import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, cast
 
 import dspy
 
-from synthwright.errors import ConfigError, ParseError, did_you_mean
+from synthwright.errors import ConfigError, ParseError
 from synthwright.filters import ExactDuplicate, Filter
 from synthwright.pool import Pool, Seed
-from synthwright.programs.absolute_zero_buffers import ZERO, Buffers, draw_references, reference_of
+from synthwright.programs.absolute_zero_arguments import check_arguments
 from synthwright.programs.absolute_zero_checks import CHECKS, Problem, Rules
 from synthwright.programs.absolute_zero_filters import Solvable
+from synthwright.programs.absolute_zero_plan import planned
 from synthwright.programs.absolute_zero_proposals import Proposal, admit, pairs_of_proposals, read_proposal
 from synthwright.programs.absolute_zero_rewards import proposer_reward
 from synthwright.programs.absolute_zero_rows import measured_task, self_play_row
 from synthwright.programs.absolute_zero_sandbox import shared_sandbox
-from synthwright.programs.absolute_zero_seeds import admitted_seed
 from synthwright.programs.absolute_zero_solving import judge_answer, measure
-from synthwright.programs.base import Generator, data_path, read_jsonl, unparsable
+from synthwright.programs.base import Generator, as_is, unparsable
+from synthwright.programs.blocks.arguments import given
 from synthwright.sandbox import Limits
 from synthwright.sandbox.programs import BANNED_IMPORTS
 from synthwright.signatures import absolute_zero as prompts
@@ -186,8 +186,8 @@ class AbsoluteZero(Generator[SelfPlayRow]):
         self.capacity, self.deduplicate, self.reference_tokens = capacity, deduplicate, reference_tokens
         self.seconds, self.output_chars = seconds, output_chars
         self.temperature, self.max_tokens, self.seed = temperature, max_tokens, seed
-        self._validate()
-        sampling = {"temperature": temperature, **({"max_tokens": max_tokens} if max_tokens else {})}
+        check_arguments(as_is(self))
+        sampling = given(temperature=temperature, max_tokens=max_tokens)
         self.propose_deduction = dspy.Predict(prompts.ProposeDeduction, **sampling)
         self.propose_abduction = dspy.Predict(prompts.ProposeAbduction, **sampling)
         self.propose_induction = dspy.Predict(prompts.ProposeInduction, **sampling)
@@ -213,87 +213,7 @@ class AbsoluteZero(Generator[SelfPlayRow]):
         `{"program": ..., "inputs": [...], "message": ...}`; each may have `parent_ids`. They take the place of our own
         programs, and of seeding.
         """
-        buffers = Buffers(pool.artifacts(Task), pool.artifacts(Measured), self.capacity, self.deduplicate)
-        number = pool.round
-        if self.seeding == "authored" or pool.seeds is not None:
-            if number == 0:
-                given = read_jsonl(data_path("absolute_zero.jsonl")) if pool.seeds is None else pool.seeds
-                yield from (admitted_seed(seed, index) for index, seed in enumerate(given))
-                return None
-            first = 1
-        else:
-            if (missing := self._missing_seeds(buffers)) is not None:
-                yield from self._seeding(buffers, number, *missing)
-                return None
-            made = [task.round for task in pool.artifacts(Task) if task.origin == "seed"]
-            first = max(made) + 1
-        if pool.seeds is not None and not buffers.tasks:
-            return "none of the seeds is a valid task"
-        phases = 2 if self.solve_order == "after" else 1
-        step, phase = (number - first) // phases + 1, (number - first) % phases
-        last = self.steps or (1 if pool.target is None else None)
-        if last is not None and step > last:
-            return f"the {last} steps of the loop are done" if self.steps else None
-        solve = list(self._solving(buffers, number, step)) if phases == 1 or phase == 1 else []
-        propose = list(self._proposing(buffers, number, step)) if phase == 0 else []
-        # in turn, so that a run that is stopped early has had something of both
-        for index in range(max(len(solve), len(propose))):
-            yield from solve[index : index + 1]
-            yield from propose[index : index + 1]
-        return None
-
-    def _missing_seeds(self, buffers: Buffers) -> tuple[TaskType, int] | None:
-        """The type of task that the seed buffers lack, and how many; None once they are full."""
-        wanted = self.batch_size * self.seed_factor
-        for task_type in ("deduction", "induction") if "induction" in self.task_types else ("deduction",):
-            if (missing := wanted - len(buffers.seeds(task_type))) > 0:
-                return task_type, missing
-        return None
-
-    def _seeding(self, buffers: Buffers, number: int, task_type: TaskType, missing: int) -> Iterator[Seed]:
-        for index in range(min(missing, self.batch_size)):
-            rng = random.Random(f"{self.seed}:{number}:{index}:seed")
-            shown = self._shown(buffers, task_type, rng)
-            yield {"stage": "seed", "task_type": task_type, "references": shown, "round": number, "draw": index}
-
-    def _proposing(self, buffers: Buffers, number: int, step: int) -> Iterator[Seed]:
-        for index in range(self.batch_size):
-            for task_type in self.task_types:
-                rng = random.Random(f"{self.seed}:{number}:{index}:{task_type}")
-                shown = self._shown(buffers, task_type, rng)
-                yield {
-                    "stage": "propose",
-                    "task_type": task_type,
-                    "references": shown,
-                    "round": number,
-                    "step": step,
-                    "draw": index,
-                }
-
-    def _shown(self, buffers: Buffers, task_type: TaskType, rng: random.Random) -> list[dict[str, str]]:
-        """K references for a triplet; one program for induction, the zero program if there is none."""
-        if task_type == "induction":
-            programs = buffers.programs()
-            return [reference_of(rng.choice(programs)) if programs else dict(ZERO)]
-        return draw_references(buffers.of(task_type), self.references, rng, self.reference_tokens)
-
-    def _solving(self, buffers: Buffers, number: int, step: int) -> Iterator[Seed]:
-        batches = []
-        for task_type in self.task_types:
-            rng = random.Random(f"{self.seed}:{number}:{task_type}:solve")
-            how = {"fresh": not self.rollouts, "in_order": self.fill == "in_order"}
-            batches.append(buffers.batch(task_type, self.batch_size, number, rng, **how))
-        for index in range(self.batch_size):
-            for batch in batches:
-                for task in batch[index : index + 1]:
-                    record = task.model_dump(mode="json", exclude={"id", "provenance"})
-                    yield {
-                        "stage": "solve",
-                        "task_type": task.task_type,
-                        "task": record,
-                        "round": number,
-                        "step": step,
-                    }
+        return planned(as_is(self), pool)
 
     # How to ask
 
@@ -423,44 +343,6 @@ class AbsoluteZero(Generator[SelfPlayRow]):
             return Attempt(reasoning="", answer=text, state="unreadable", detail=str(error)[:300])
         state, detail = await asyncio.to_thread(judge_answer, task, answer, self.rules)
         return Attempt(reasoning=reply.reasoning, answer=answer, state=state, detail=detail)
-
-    def _validate(self) -> None:
-        for name, known in (("task_types", TASK_TYPES), ("checks", CHECKS)):
-            for each in getattr(self, name):
-                if each not in known:
-                    raise ConfigError(f"`{name}` has no {each!r}. {did_you_mean(str(each), known)}")
-        if not self.task_types or len(set(self.task_types)) < len(self.task_types):
-            raise ConfigError(
-                f"`task_types` must name one or more of {TASK_TYPES}, each once, got {self.task_types!r}."
-            )
-        choices = {
-            "seeding": ("authored", "proposed"),
-            "solve_order": ("before", "after"),
-            "fill": ("uniform", "in_order"),
-            "keep": ("informative", "solved", "all"),
-            "target": ("hardest", "half"),
-            "sandbox": ("monty", "subprocess"),
-        }
-        for name, known in choices.items():
-            if getattr(self, name) not in known:
-                raise ConfigError(f"`{name}` must be one of {', '.join(known)}, got {getattr(self, name)!r}.")
-        if self.samples < 2:
-            raise ConfigError(
-                f"`samples` must be at least 2, got {self.samples!r}: with one sample the solve rate is 0 or 1, and "
-                "the reward of every proposal 0."
-            )
-        if not 0 < self.temperature <= 2:
-            raise ConfigError(
-                f"`temperature` must be above 0 and at most 2, got {self.temperature!r}: at 0 all samples are one."
-            )
-        least = {"batch_size": 1, "seed_factor": 1, "steps": 1, "references": 0, "induction_inputs": 2, "rollouts": 0}
-        least |= {"proposals": 1, "capacity": 1, "reference_tokens": 1, "max_tokens": 1, "output_chars": 1}
-        for name, low in least.items():
-            value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < low):
-                raise ConfigError(f"`{name}` must be a whole number of at least {low}, got {value!r}.")
-        if not 0 < self.seconds <= 600:
-            raise ConfigError(f"`seconds` must be above 0 and at most 600, got {self.seconds!r}.")
 
 
 def _reject(stage: str, problem: Problem, **content: Any) -> Rejected:

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from synthwright.sandbox import normalise_program
@@ -43,9 +43,15 @@ class Buffers:
     measured: Sequence[Measured]
     capacity: int
     deduplicate: bool
+    _made: dict[TaskType, list[Task]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def of(self, task_type: TaskType) -> list[Task]:
-        """The buffer of one type."""
+    def of(self, task_type: TaskType) -> Sequence[Task]:
+        """The buffer of one type, made once: each proposal of a round draws from it."""
+        if task_type not in self._made:
+            self._made[task_type] = self._buffer(task_type)
+        return self._made[task_type]
+
+    def _buffer(self, task_type: TaskType) -> list[Task]:
         mine = [task for task in self.tasks if task.task_type == task_type]
         if self.deduplicate:
             mine = unique(mine)
@@ -60,7 +66,7 @@ class Buffers:
 
     def programs(self) -> list[Task]:
         """What induction proposers draw from: both buffers of triplets."""
-        return self.of("deduction") + self.of("abduction")
+        return [*self.of("deduction"), *self.of("abduction")]
 
     def batch(
         self, task_type: TaskType, size: int, number: int, rng: random.Random, *, fresh: bool, in_order: bool

@@ -8,6 +8,7 @@ from synthwright.errors import ConfigError
 from synthwright.programs.absolute_zero_checks import Rules
 from synthwright.programs.absolute_zero_sandbox import shared_sandbox
 from synthwright.programs.absolute_zero_solving import judge_answer
+from synthwright.programs.blocks.completions import completion_text
 from synthwright.sandbox import Limits
 from synthwright.signatures.absolute_zero import Pair, Puzzle, State
 
@@ -79,8 +80,10 @@ def intrinsic(
 
 def answer_of(completion: str) -> str | None:
     """What stands in the one answer tag of a reply, without a fence; None for a format error."""
+    if completion.count("<answer>") != 1:  # before the search, which would look for the end of each
+        return None
     found = _ANSWER.findall(completion)
-    if len(found) != 1 or completion.count("<answer>") != 1 or not found[0].strip():
+    if len(found) != 1 or not found[0].strip():
         return None
     fenced = _SAID.findall(found[0])
     return fenced[0].strip("\n") if len(fenced) == 1 else found[0].strip()
@@ -112,7 +115,7 @@ def reward_function(
             if columns.get("role", ["solver"] * len(completions))[index] == "proposer":
                 rewards.append(None)
                 continue
-            answer = answer_of(completion if isinstance(completion, str) else completion[-1]["content"])
+            answer = answer_of(completion_text(completion))
             if answer is None:
                 rewards.append(solver_reward("unreadable"))
                 continue

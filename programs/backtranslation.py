@@ -7,14 +7,15 @@ from typing import Any, ClassVar, get_args
 
 import dspy
 
-from synthwright.errors import ConfigError, ParseError, did_you_mean
+from synthwright.errors import ConfigError, ParseError
 from synthwright.filters import ExactDuplicate, SpecialTokens
 from synthwright.pool import Pool, Seed
 from synthwright.programs import backtranslation_checks as rules
 from synthwright.programs import backtranslation_rounds as rounds
 from synthwright.programs import backtranslation_segments as texts
 from synthwright.programs.backtranslation_pairs import read_pairs
-from synthwright.programs.base import Frozen, Generator, freeze, unparsable
+from synthwright.programs.base import Frozen, Generator, freeze, reject, unparsable
+from synthwright.programs.blocks.arguments import check_names, check_ranges, given
 from synthwright.retrieval import Corpus, neutralise
 from synthwright.signatures import backtranslation as prompts
 from synthwright.signatures.backtranslation import (
@@ -159,8 +160,8 @@ class Backtranslation(Generator[BacktranslatedRow]):
         self.judge_temperature, self.judge_top_p = judge_temperature, judge_top_p
         self._validate()
         known = read_pairs(self.pairs)
-        writing = _given(temperature=temperature, top_p=top_p)
-        rating = _given(temperature=judge_temperature, top_p=judge_top_p)
+        writing = given(temperature=temperature, top_p=top_p)
+        rating = given(temperature=judge_temperature, top_p=judge_top_p)
         self.write = (Frozen if tune_judge else dspy.Predict)(prompts.WriteInstruction, **writing)
         if iterations:
             rate = dspy.ChainOfThought(prompts.JudgePair, **rating)
@@ -300,14 +301,14 @@ class Backtranslation(Generator[BacktranslatedRow]):
             or ""
         )
         if problem:
-            return _rejected("segment", problem, content)
+            return reject("segment", problem, **content)
         try:
             instruction = (await self.write.acall(text=neutralise(text))).instruction.strip()
         except ParseError as error:
             return unparsable("write", error, **content)
         shown = [str(demo.get("instruction", "")) for demo in self.all_predictors()["write"].demos]
         if failure := rules.instruction_problem(instruction, text, self.checks, self.max_instruction_chars, shown):
-            return _rejected("write", failure, {**content, "instruction": instruction})
+            return reject("write", failure, **content, instruction=instruction)
         return Candidate(text=text, instruction=instruction, number=number, parent_ids=parent_ids, **about)
 
     async def _rated(
@@ -383,18 +384,13 @@ class Backtranslation(Generator[BacktranslatedRow]):
         )
 
     def _validate(self) -> None:
-        for name, chosen, known in (
-            ("segment check", self.segment_checks, texts.CHECKS),
-            ("check", self.checks, rules.CHECKS),
-        ):
-            for check in chosen:
-                if check not in known:
-                    raise ConfigError(f"Backtranslation has no {name} {check!r}. {did_you_mean(check, known)}")
+        check_names("Backtranslation", "segment check", self.segment_checks, texts.CHECKS)
+        check_names("Backtranslation", "check", self.checks, rules.CHECKS)
         if self.tag_placement not in get_args(TagPlacement):
             raise ConfigError(f"`tag_placement` must be `system` or `user`, got {self.tag_placement!r}.")
         if self.tune_judge and not self.iterations:
             raise ConfigError("`tune_judge` needs a judge: set `iterations` to 1 or more.")
-        bounds = {
+        ranges = {
             "shown": (0, None),
             "first_batch": (1, None),
             "iterations": (0, None),
@@ -408,23 +404,10 @@ class Backtranslation(Generator[BacktranslatedRow]):
             "judge_temperature": (0, 2),
             "judge_top_p": (1e-6, 1),
         }
-        for name, (least, most) in bounds.items():
-            value = getattr(self, name)
-            if value is not None and (value < least or (most is not None and value > most)):
-                until = f" and at most {most}" if most is not None else ""
-                raise ConfigError(f"`{name}` must be at least {least}{until}, got {value!r}.")
-
-
-def _rejected(stage: str, verdict: str, content: dict[str, Any]) -> Rejected:
-    reason, _, detail = verdict.partition(": ")
-    return Rejected(stage=stage, reason=reason, detail=detail, content=content)
+        check_ranges(self, ranges)
 
 
 def _prediction(outcome: Sequence[BacktranslatedRow | Rejected], artifacts: Sequence[Row]) -> dspy.Prediction:
     rows = [each for each in outcome if isinstance(each, BacktranslatedRow)]
     rejected = [each for each in outcome if isinstance(each, Rejected)]
     return dspy.Prediction(rows=rows, rejected=rejected, artifacts=list(artifacts))
-
-
-def _given(**sampling: Any) -> dict[str, Any]:
-    return {name: value for name, value in sampling.items() if value is not None}

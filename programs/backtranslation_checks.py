@@ -27,7 +27,7 @@ _THIS_TEXT = re.compile(
     r"(?! (?:box|editor|encoding|field|file|format|message|mode|node|object|processing|processor|string|widget)s?\b)",
     re.I,
 )
-_LISTED = re.compile(r"^\s*(?:\d{1,2}[.)]|[-*•]|(?:instruction|question|request)\s*\d)\s*\S", re.I | re.M)
+_LISTED = re.compile(r"^[^\S\n]*(?:\d{1,2}[.)]|[-*•]|(?:instruction|question|request)\s*\d)\s*\S", re.I | re.M)
 _SCAFFOLD = re.compile(
     r"^\W*(?:(?:the|an?|your|best) )*(?:instruction|request|prompt|question)\W*(?::|is\b)"
     r"|\[\[ ##|^\W*here (?:is|are)\b|\bpredict the instruction\b"
@@ -37,7 +37,7 @@ _SCAFFOLD = re.compile(
 _NEVER_LAST = frozenset("a an and are as at but by for from is my of or that the their this to which with your".split())
 _DENSE = re.compile("[\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")  # scripts without spaces
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-_MARKER = re.compile(r"^\s*\(?\d{1,2}[.)]\s", re.M)
+_MARKER = re.compile(r"^[^\S\n]*\(?\d{1,2}[.)]\s", re.M)
 _CONTAINED = SelfContainment("instruction")
 
 

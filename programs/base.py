@@ -20,7 +20,18 @@ from synthwright.portal import run_coroutine
 from synthwright.programs import prompts
 from synthwright.signatures.rows import Rejected, Row
 
-__all__ = ["Frozen", "Generator", "data_path", "freeze", "get_generator", "list_generators", "read_jsonl", "unparsable"]
+__all__ = [
+    "Frozen",
+    "Generator",
+    "as_is",
+    "data_path",
+    "freeze",
+    "get_generator",
+    "list_generators",
+    "read_jsonl",
+    "reject",
+    "unparsable",
+]
 
 RowT = TypeVar("RowT", bound=Row)
 ModuleT = TypeVar("ModuleT", bound=dspy.Module)
@@ -228,6 +239,23 @@ class Frozen(dspy.Module):
 
     async def aforward(self, **inputs: Any) -> dspy.Prediction:
         return await self.predict.acall(**inputs)
+
+
+def as_is(generator: Any) -> Any:
+    """The generator as it is, for functions beside its class: type checkers see the class at two paths."""
+    return generator
+
+
+def reject(stage: str, verdict: str, /, **content: Any) -> Rejected:
+    """The reject for the verdict of a check.
+
+    Args:
+        stage: Name of the predictor or step.
+        verdict: The reason, or `reason: detail`, such as `too_long: 412 words`.
+        **content: What was dropped.
+    """
+    reason, _, detail = verdict.partition(": ")
+    return Rejected(stage=stage, reason=reason, detail=detail, content=content)
 
 
 def unparsable(stage: str, error: Exception, **content: Any) -> Rejected:

@@ -11,7 +11,7 @@ from synthwright.filters import ExactDuplicate, SpecialTokens
 from synthwright.lms.raw import RawCompletion
 from synthwright.pool import Pool, Seed
 from synthwright.programs import bonito_passages as passages
-from synthwright.programs.base import Frozen, Generator, unparsable
+from synthwright.programs.base import Frozen, Generator, reject, unparsable
 from synthwright.programs.bonito_arguments import check_arguments
 from synthwright.programs.bonito_checkpoint import STOP, checkpoint_prompt, parse_output
 from synthwright.programs.bonito_checks import CHECKS, Draft, same_answer, task_problem
@@ -398,16 +398,15 @@ def _about(kind: TaskType, text: Passage) -> dict[str, Any]:
 
 def _rejected(stage: str, found: str, kind: TaskType, text: Passage, draft: Draft | None = None) -> Rejected:
     """The reject for a verdict such as `too_few_words: 3`."""
-    reason, _, detail = found.partition(": ")
     content = _about(kind, text)
     if draft is not None:
         content |= {"instruction_template": draft.template, "response": draft.response, "parts": dict(draft.parts)}
-    return Rejected(stage=stage, reason=reason, detail=detail, content=content)
+    return reject(stage, found, **content)
 
 
 def _dropped(stage: str, found: str, row: BonitoRow) -> Rejected:
-    reason, _, detail = found.partition(": ")
-    return Rejected(stage=stage, reason=reason, detail=detail or row.what_it_shows, content=row.record())
+    dropped = reject(stage, found, **row.record())
+    return dropped if dropped.detail else dropped.model_copy(update={"detail": row.what_it_shows})
 
 
 def _prediction(made: Sequence[BonitoRow | Rejected]) -> dspy.Prediction:

@@ -1,8 +1,9 @@
-"""What the arguments of Bonito must be."""
+"""What the arguments of Bonito may be."""
 
 from typing import Any, get_args
 
-from synthwright.errors import ConfigError, did_you_mean
+from synthwright.errors import ConfigError
+from synthwright.programs.blocks.arguments import check_choices, check_names, check_ranges
 from synthwright.programs.bonito_checks import CHECKS
 from synthwright.programs.bonito_types import TaskType, types_named
 from synthwright.signatures.bonito import Form
@@ -16,22 +17,12 @@ def check_arguments(bonito: Any) -> tuple[TaskType, ...]:
     Raises:
         ConfigError: They are not.
     """
-    if bonito.form not in get_args(Form):
-        raise ConfigError(f"`form` must be one of {', '.join(get_args(Form))}, got {bonito.form!r}.")
-    for name in bonito.checks:
-        if name not in CHECKS:
-            raise ConfigError(f"Bonito has no check {name!r}. {did_you_mean(name, CHECKS)}")
+    check_choices(bonito, {"form": get_args(Form)})
+    check_names("Bonito", "check", bonito.checks, CHECKS)
     if (bonito.require_agreement or bonito.require_passage) and not bonito.solver:
         raise ConfigError("`require_agreement` and `require_passage` need a solver: pass `solver=True` too.")
     if bonito.tune_judge and not bonito.judge:
         raise ConfigError("`tune_judge` needs a judge: pass `judge=True` too.")
-    bounds = {
-        "samples": (1, None), "temperature": (0, 2), "top_p": (1e-6, 1), "max_tokens": (1, None),
-        "longest": (1, None), "fewest_words": (1, None),
-    }  # fmt: skip
-    for name, (least, most) in bounds.items():
-        value = getattr(bonito, name)
-        if value < least or (most is not None and value > most):
-            until = f" and at most {most}" if most is not None else ""
-            raise ConfigError(f"`{name}` must be at least {least}{until}, got {value!r}.")
+    counts = dict.fromkeys(("samples", "max_tokens", "longest", "fewest_words"), (1, None))
+    check_ranges(bonito, {**counts, "temperature": (0, 2), "top_p": (1e-6, 1)})
     return types_named(bonito.task_types)

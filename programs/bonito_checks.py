@@ -33,7 +33,7 @@ _PRONOUNS = frozenset(
     "whom whose which one ones".split()
 )
 _GAP = re.compile(r"\{\{\s*(\w+)\s*\}\}")
-_QUOTED = re.compile(r"[\"'“‘`*]+([\w-]+)[\"'”’`*]+")
+_QUOTED = re.compile(r"[\"'“‘`*]++([\w-]+)[\"'”’`*]+")
 _UNSPACED = re.compile("[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]")
 _SMALL = frozenset(
     "a about all also an and are as at be by can did do does for from had has have he her his how i if in into is it "

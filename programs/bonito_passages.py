@@ -11,6 +11,7 @@ from synthwright.errors import ConfigError, did_you_mean
 from synthwright.filters.language import language_of
 from synthwright.pool import Seed
 from synthwright.programs.base import data_path, read_jsonl
+from synthwright.programs.blocks.instruction_seeds import is_row
 from synthwright.programs.blocks.texts import words
 from synthwright.programs.bonito_types import type_named
 from synthwright.retrieval import ByParagraphs, Corpus, Files, Passage, PassageList
@@ -108,7 +109,7 @@ def _pieces(text: str, about: dict[str, Any], longest: int, seen: set[str]) -> I
 
 
 def _about(seed: Seed, index: int) -> dict[str, Any]:
-    of_run = "id" in seed and "provenance" in seed
+    of_run = is_row(seed)
     field = next((name for name in _TEXT if isinstance(seed.get(name), str)), None)
     if field is None:
         raise ConfigError(f"Seed {index} of Bonito is {dict(seed)!r}; it needs a `passage`, which is a text.")

@@ -77,16 +77,15 @@ class TemplateFile(Part):
         return self
 
 
-@cache
 def meta_templates(path: str | Path | None = None) -> Mapping[str, TypeTemplates]:
     """The meta-templates by short name of the type: those of a file, and ours for the types that it leaves out.
 
     Raises:
         ConfigError: The file cannot be read, or it is wrong; the message names file, line and key.
     """
-    shipped = read_yaml(data_path("bonito/meta_templates.yaml"), TemplateFile).types
-    own = read_yaml(Path(path), TemplateFile, kind="file of meta-templates", start="types:").types if path else {}
-    return {**shipped, **own}
+    if not path:
+        return _shipped()
+    return {**_shipped(), **read_yaml(Path(path), TemplateFile, kind="file of meta-templates", start="types:").types}
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:
@@ -121,6 +120,11 @@ def shown_options(options: Sequence[str], lists: str) -> str:
     if lists == "letters":
         return "\n".join(f"{letter}. {option}" for letter, option in zip("ABCDEFGH", options, strict=False))
     return "\n".join(f"- {option}" for option in options)
+
+
+@cache
+def _shipped() -> Mapping[str, TypeTemplates]:
+    return read_yaml(data_path("bonito/meta_templates.yaml"), TemplateFile).types
 
 
 def _fault(kind: TaskType, template: MetaTemplate) -> str | None:

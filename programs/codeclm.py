@@ -10,10 +10,11 @@ import dspy
 from synthwright.errors import ConfigError, ParseError, did_you_mean
 from synthwright.filters import ExactDuplicate
 from synthwright.pool import Pool, Seed
-from synthwright.programs.base import Frozen, Generator, data_path, read_jsonl, unparsable
+from synthwright.programs.base import Frozen, Generator, data_path, read_jsonl, reject, unparsable
+from synthwright.programs.blocks.arguments import check_names, check_ranges, given
 from synthwright.programs.blocks.models import one_lm
 from synthwright.programs.codeclm_checks import CHECKS, metadata_fault
-from synthwright.programs.codeclm_lineages import Lineages, reject
+from synthwright.programs.codeclm_lineages import Lineages
 from synthwright.programs.codeclm_metadata import Material, Metadata, listed, mixed, read_seeds, tidy_skills
 from synthwright.signatures import codeclm as prompts
 from synthwright.signatures.codeclm import Encoding, Rubrics, Skills, TailoredRow, sized
@@ -161,7 +162,7 @@ class CodecLM(Generator[TailoredRow]):
 
         count = instructions_per_metadata
         warm: dict[str, Any] = {"temperature": temperature}
-        length: dict[str, Any] = {} if max_tokens is None else {"max_tokens": max_tokens}
+        length = given(max_tokens=max_tokens)
         self.encode = dspy.Predict(self._encoder(), **warm)
         shown = read_jsonl(data_path("codeclm_encode.jsonl"))  # its three examples belong to the method (figure 7)
         fits = not (self.use_cases or self.skills)  # they name other use cases than a closed list allows
@@ -332,10 +333,8 @@ class CodecLM(Generator[TailoredRow]):
             raise ConfigError(f"No `contrast` {self.contrast!r}. {did_you_mean(self.contrast, get_args(Contrast))}")
         if not self.answer and self.contrast in ("required", "always"):
             raise ConfigError(f"`contrast={self.contrast!r}` needs answers: leave out `answer=False`.")
-        for name in self.checks:
-            if name not in CHECKS:
-                raise ConfigError(f"CodecLM has no check {name!r}. {did_you_mean(name, CHECKS)}")
-        bounds = {
+        check_names("CodecLM", "check", self.checks, CHECKS)
+        ranges = {
             "threshold": (0, 9),
             "iterations": (1, None),
             "instructions_per_metadata": (1, None),
@@ -348,8 +347,4 @@ class CodecLM(Generator[TailoredRow]):
             "max_tokens": (1, None),
             "judge_temperature": (0, 2),
         }
-        for name, (least, most) in bounds.items():
-            value = getattr(self, name)
-            if value is not None and (value < least or (most is not None and value > most)):
-                until = f" and at most {most}" if most is not None else ""
-                raise ConfigError(f"`{name}` must be at least {least}{until}, got {value!r}.")
+        check_ranges(self, ranges)

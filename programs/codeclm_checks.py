@@ -8,6 +8,7 @@ what it found as words for a person.
 import re
 from collections.abc import Callable, Mapping
 
+from synthwright.filters.words import ngrams
 from synthwright.programs import evol_instruct_checks as evolution
 
 __all__ = ["CHECKS", "metadata_fault", "refusal"]
@@ -30,7 +31,7 @@ _ABSENT = re.compile(
     r"|\b(?:text|article|passage|paragraph|table|list|code) (?:above|below)\b",
     re.I,
 )
-_LABELLED = re.compile(r"^\s*(?:use[ _]case|skills?|rubric|criterion|action|how[ _]many)\s*:", re.I | re.M)
+_LABELLED = re.compile(r"^[^\S\n]*(?:use[ _]case|skills?|rubric|criterion|action|how[ _]many)\s*:", re.I | re.M)
 _PLACEHOLDER = re.compile(
     r"[{<\[]{1,2}[# ]*(?:\w+_)?(?:instructions?|action|use_case|skills?|rubrics?)[# ]*[}>\]]{1,2}", re.I
 )
@@ -130,8 +131,7 @@ CHECKS: Mapping[str, Callable[[str, str, str], str | None]] = {
 
 
 def _runs(text: str) -> set[tuple[str, ...]]:
-    tokens = evolution.words_of(text)
-    return {tuple(tokens[i : i + ECHOED]) for i in range(len(tokens) - ECHOED + 1)}
+    return set(ngrams(evolution.words_of(text), ECHOED))
 
 
 def _holds_text(rest: str) -> bool:

@@ -4,7 +4,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from synthwright.errors import ParseError
-from synthwright.programs.base import unparsable
+from synthwright.programs.base import reject, unparsable
 from synthwright.programs.codeclm_checks import refusal
 from synthwright.programs.codeclm_contrast import verdict
 from synthwright.programs.codeclm_metadata import Metadata
@@ -14,7 +14,7 @@ from synthwright.signatures.rows import Rejected
 if TYPE_CHECKING:
     from synthwright.programs.codeclm import CodecLM
 
-__all__ = ["Lineages", "reject"]
+__all__ = ["Lineages"]
 
 
 class Lineages:
@@ -201,12 +201,6 @@ class Lineages:
     ) -> None:
         tried = {"trace": [trial.model_dump(mode="json") for trial in trace]} if trace else {}
         self.rejected.append(reject(stage, fault, **{**self.about, **made, **(content or {}), **tried}))
-
-
-def reject(stage: str, fault: str, **content: Any) -> Rejected:
-    """The reject for a fault such as `too_long: 212 words`."""
-    reason, _, detail = fault.partition(": ")
-    return Rejected(stage=stage, reason=reason, detail=detail, content=content)
 
 
 def _scored(trial: Trial) -> dict[str, Any]:

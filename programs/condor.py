@@ -11,7 +11,8 @@ from synthwright.errors import ConfigError, ParseError, did_you_mean
 from synthwright.filters import ExactDuplicate, MinHashNovelty
 from synthwright.pool import Pool, Seed
 from synthwright.programs import evol_instruct_checks as evolution
-from synthwright.programs.base import Frozen, Generator, unparsable
+from synthwright.programs.base import Frozen, Generator, as_is, reject, unparsable
+from synthwright.programs.blocks.arguments import check_names, check_ranges
 from synthwright.programs.condor_checks import (
     CHECKS,
     REFINED_CHECKS,
@@ -28,8 +29,8 @@ from synthwright.programs.condor_tree import ARROW, Tree, load_tree
 from synthwright.signatures import condor as prompts
 from synthwright.signatures.codeclm import sized
 from synthwright.signatures.condor import LEVELS, CondorRow
+from synthwright.signatures.listing import Listing
 from synthwright.signatures.rows import Rejected
-from synthwright.signatures.targen import Listing
 
 __all__ = ["Condor", "Until"]
 
@@ -200,7 +201,7 @@ class Condor(Generator[CondorRow]):
         Raises:
             ConfigError: A seed is neither a tag path nor an instruction.
         """
-        return (yield from (planned if pool.seeds is None else given_seeds)(_same(self), pool))
+        return (yield from (planned if pool.seeds is None else given_seeds)(as_is(self), pool))
 
     # How to ask
 
@@ -237,7 +238,7 @@ class Condor(Generator[CondorRow]):
         """
         last: Until = until or self.until
         if grow:
-            step, rejected = await grow_tree(_same(self), grow, tuple(path), list(known), topic, round)
+            step, rejected = await grow_tree(as_is(self), grow, tuple(path), list(known), topic, round)
             return dspy.Prediction(rows=[], rejected=rejected, artifacts=[step])
         if instruction:
             given: dict[str, Any] = {"instruction": instruction, "parent_ids": tuple(parent_ids)}
@@ -269,12 +270,12 @@ class Condor(Generator[CondorRow]):
         seen: set[str] = set()
         for level in LEVELS:
             question = tidy_question(written.get(level, ""))
-            same = " ".join(evolution.words_of(question)) or question
-            fault = "missing_level" if not question else "repeated_level" if same in seen else None
+            key = " ".join(evolution.words_of(question)) or question
+            fault = "missing_level" if not question else "repeated_level" if key in seen else None
             fault = fault or self.question_fault(question, task, shown)
-            seen.add(same)
+            seen.add(key)
             if fault:
-                rejected.append(_reject("ask", fault, **about, difficulty=level, instruction=question))
+                rejected.append(reject("ask", fault, **about, difficulty=level, instruction=question))
                 continue
             fields: dict[str, Any] = {"instruction": question, "difficulty": level, "task": task, "tag_path": path}
             asked.append({**fields, "language": self.tree.language, "source": source})
@@ -307,7 +308,7 @@ class Condor(Generator[CondorRow]):
             if isinstance(draft, Rejected):
                 rejected.append(draft)
             elif until == "refine":
-                made, dropped = await refine(_same(self), fields["instruction"], draft)
+                made, dropped = await refine(as_is(self), fields["instruction"], draft)
                 rows.append(CondorRow(**fields, **made))
                 rejected += dropped
             else:
@@ -324,16 +325,14 @@ class Condor(Generator[CondorRow]):
         if self.check_answers and not fault:
             fault = f"refused: {found}" if (found := refuses(draft)) else None
             fault = fault or (f"other_language: {found}" if (found := foreign(question, draft)) else None)
-        return _reject("answer", fault, **about, draft=draft) if fault else draft
+        return reject("answer", fault, **about, draft=draft) if fault else draft
 
     def _validate(self) -> None:
         if self.until not in get_args(Until):
             raise ConfigError(f"No `until` {self.until!r}. {did_you_mean(self.until, get_args(Until))}")
-        for given, known in ((self.checks, CHECKS), (self.refined_checks, REFINED_CHECKS)):
-            for name in given:
-                if name not in known:
-                    raise ConfigError(f"Condor has no check {name!r}. {did_you_mean(name, known)}")
-        bounds: dict[str, tuple[float, float | None]] = {
+        check_names("Condor", "check", self.checks, CHECKS)
+        check_names("Condor", "check", self.refined_checks, REFINED_CHECKS)
+        ranges = {
             "roots": (0, None),
             "depth": (1, None),
             "max_depth": (self.depth, None),
@@ -347,23 +346,8 @@ class Condor(Generator[CondorRow]):
             "refine_temperature": (0, 2),
             "judge_temperature": (0, 2),
         }
-        for name, (least, most) in bounds.items():
-            value = getattr(self, name)
-            if value is not None and (value < least or (most is not None and value > most)):
-                until = f" and at most {most}" if most is not None else ""
-                raise ConfigError(f"`{name}` must be at least {least}{until}, got {value!r}.")
-
-
-def _same(program: Any) -> Any:
-    """The generator as it is: type checkers see its class at two paths."""
-    return program
+        check_ranges(self, ranges)
 
 
 def _named(tasks: Any) -> bool:
     return not isinstance(tasks, str | Path) and all(isinstance(task, str) for task in tasks)
-
-
-def _reject(stage: str, fault: str, **content: Any) -> Rejected:
-    """The reject for a fault such as `too_long: 412 words`."""
-    reason, _, detail = fault.partition(": ")
-    return Rejected(stage=stage, reason=reason, detail=detail, content=content)

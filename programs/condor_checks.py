@@ -7,13 +7,14 @@ LMs. Each check returns None, or what it found as words for a person.
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import lru_cache
 from types import SimpleNamespace
 
 from dspy.utils.exceptions import AdapterParseError
 
 from synthwright.errors import TruncatedResponseError
 from synthwright.filters import Refusal, SelfContainment
+from synthwright.filters.words import ngrams
 from synthwright.programs import evol_instruct_checks as evolution
 from synthwright.programs.condor_tree import folded
 from synthwright.signatures.condor import LEVELS
@@ -226,7 +227,7 @@ def sensitive_politics(question: str, task: str, examples: Sequence[str]) -> str
 
 def copies_example(question: str, task: str, examples: Sequence[str]) -> str | None:
     """Six words in a row stand in an example that was to show the manner alone."""
-    shared = _runs(question) & {run for example in examples for run in _runs(example)}
+    shared = {run for example in examples for run in _runs_of_example(example)}.intersection(_runs(question))
     return repr(" ".join(min(shared))) if shared else None
 
 
@@ -308,7 +309,10 @@ def _plain(text: str) -> str:
     return " ".join(evolution.words_of(text))
 
 
-@cache
-def _runs(text: str) -> frozenset[tuple[str, ...]]:
-    tokens = evolution.words_of(text)
-    return frozenset(tuple(tokens[i : i + COPIED]) for i in range(len(tokens) - COPIED + 1))
+def _runs(text: str) -> list[tuple[str, ...]]:
+    return ngrams(evolution.words_of(text), COPIED)
+
+
+@lru_cache(maxsize=1024)  # examples come again and again; questions do not, and are not held
+def _runs_of_example(text: str) -> frozenset[tuple[str, ...]]:
+    return frozenset(_runs(text))

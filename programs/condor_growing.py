@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from synthwright.errors import ParseError
-from synthwright.programs.base import unparsable
+from synthwright.programs.base import reject, unparsable
 from synthwright.programs.condor_checks import tag_fault, tidy_tag
 from synthwright.programs.condor_tree import ARROW, folded
 from synthwright.signatures.condor import TreeStep
@@ -64,9 +64,7 @@ async def _listed(program: "Condor", kind: Grow, path: tuple[str, ...], known: l
         fault = fault or ("surplus" if most is not None and len(tags) >= most else None)
         seen.add(folded(tag))
         if fault:
-            reason, _, detail = fault.partition(": ")
-            content = {"path": list(path), "tag": text}
-            rejected.append(Rejected(stage=stage, reason=reason, detail=detail, content=content))
+            rejected.append(reject(stage, fault, path=list(path), tag=text))
         else:
             tags.append(tag)
     return TreeStep(kind=kind, path=path, tags=tuple(tags), round=round), rejected

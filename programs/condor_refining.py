@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any, Literal
 
 from synthwright.errors import ParseError
-from synthwright.programs.base import unparsable
+from synthwright.programs.base import reject, unparsable
 from synthwright.programs.condor_checks import REFINED_CHECKS, founded, tidy_tag
 from synthwright.signatures.condor import Critique
 from synthwright.signatures.rows import Rejected
@@ -37,10 +37,8 @@ async def refine(program: "Condor", question: str, draft: str) -> tuple[dict[str
         return {**kept, "flag": dropped.reason}, [*rejected, dropped]
     refined = reply.improved_answer.strip()
     if fault := _fault(program, question, draft, refined):
-        reason, _, detail = fault.partition(": ")
-        content = {**about, "critique": points, "refined": refined}
-        dropped = Rejected(stage="refine", reason=reason, detail=detail, content=content)
-        return {**kept, "flag": reason}, [*rejected, dropped]
+        dropped = reject("refine", fault, **about, critique=points, refined=refined)
+        return {**kept, "flag": dropped.reason}, [*rejected, dropped]
     kept |= {"refined": refined, "length_ratio": length_ratio(refined, draft)}
     if program.judge:
         kept["judged"] = await verdict(program, question, draft, refined)

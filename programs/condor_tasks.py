@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from synthwright.errors import ConfigError, did_you_mean
 from synthwright.programs.base import data_path
+from synthwright.programs.blocks.yaml_files import Part
 from synthwright.programs.condor_tree import path_of
 
 __all__ = ["TASKS", "Task", "Topic", "load_tasks", "load_topics"]
@@ -21,7 +22,7 @@ LONGEST_TOPIC = 100
 """Characters of a topic; feeds hold whole headlines, and what comes from the web is kept short in prompts."""
 
 
-class Task(BaseModel):
+class Task(Part):
     """A kind of request.
 
     Attributes:
@@ -30,14 +31,12 @@ class Task(BaseModel):
         examples: Questions of this kind that show its manner, three to five.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     name: str = Field(pattern=r"^[a-z][a-z_]*$")
     description: str = Field(min_length=1)
     examples: tuple[str, ...] = Field(min_length=1)
 
 
-class Topic(BaseModel):
+class Topic(Part):
     """A trending topic.
 
     Attributes:
@@ -46,8 +45,6 @@ class Topic(BaseModel):
         source: Where it was seen, for people.
         date: When, for people.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     topic: str = Field(min_length=1, max_length=LONGEST_TOPIC)
     path: tuple[str, ...] = ()

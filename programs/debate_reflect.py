@@ -11,6 +11,7 @@ from synthwright.errors import ConfigError
 from synthwright.filters import ExactDuplicate, SpecialTokens
 from synthwright.pool import Pool, Seed
 from synthwright.programs.base import Generator, data_path, read_jsonl
+from synthwright.programs.blocks.arguments import check_choices, check_ranges, given
 from synthwright.programs.debate_reflect_floor import Floor
 from synthwright.programs.debate_reflect_questions import answer_format, question_seed, verifier_for
 from synthwright.programs.debate_reflect_trees import Limits, about, pair_rows, trees
@@ -152,7 +153,7 @@ class DebateReflect(Generator[DebateRow]):
         self.discussion_tokens, self.limits = discussion_tokens, tuple(limits)
         self.temperature, self.max_tokens, self.seed = temperature, max_tokens, seed
         self._validate()
-        sampling = {"temperature": temperature, **({"max_tokens": max_tokens} if max_tokens else {})}
+        sampling = given(temperature=temperature, max_tokens=max_tokens)
         self.solve = dspy.Predict(SolveQuestion, **sampling)
         if rounds:
             self.answer_again = dspy.Predict(AnswerInDebate, **sampling)
@@ -290,22 +291,15 @@ class DebateReflect(Generator[DebateRow]):
             "solutions": ("teachers", "all", "none"),
             "contexts": ("all", "rotate"),
         }
-        for name, known in choices.items():
-            if getattr(self, name) not in known:
-                raise ConfigError(f"`{name}` must be one of {', '.join(known)}, got {getattr(self, name)!r}.")
+        check_choices(self, choices)
         if self.stop == "students_right" and not self.students:
             raise ConfigError("`stop='students_right'` needs a student; there is none.")
         if len(self.limits) != 3 or min(self.limits) < 1:
             raise ConfigError(
                 f"`limits` must be three numbers of tokens for block, part and chunk, got {self.limits!r}."
             )
-        least = {"rounds": 0, "student_tries": 1, "teacher_tries": 1, "discussion_tokens": 1, "max_tokens": 1}
-        for name, low in least.items():
-            value = getattr(self, name)
-            if value is not None and value < low:
-                raise ConfigError(f"`{name}` must be at least {low}, got {value!r}.")
-        if not 0 <= self.temperature <= 2:
-            raise ConfigError(f"`temperature` must be at least 0 and at most 2, got {self.temperature!r}.")
+        counts = dict.fromkeys(("student_tries", "teacher_tries", "discussion_tokens", "max_tokens"), (1, None))
+        check_ranges(self, {"rounds": (0, None), **counts, "temperature": (0, 2)})
 
 
 def mentions_others(reasoning: str, question: str) -> str | None:

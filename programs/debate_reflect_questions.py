@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast, get_args
 
 from synthwright.errors import ConfigError, did_you_mean
+from synthwright.programs.blocks.instruction_seeds import first_given, parents_of
 from synthwright.signatures.debate_reflect import ANSWER_FORMATS, AnswerKind
 from synthwright.verify import Choice, Label, Math, Number, Value, Verifier, options_of
 
@@ -26,7 +27,7 @@ def question_seed(seed: Mapping[str, Any], index: int) -> dict[str, Any]:
         ConfigError: It has no question, no answer, or an unknown kind.
     """
     question = next((seed[name] for name in _QUESTION if seed.get(name)), None)
-    answer = next((seed[name] for name in _ANSWER if seed.get(name) not in (None, "")), None)
+    answer = first_given(seed, _ANSWER)
     kind, labels = seed.get("kind", "auto"), seed.get("labels") or ()
     if not isinstance(question, str) or not isinstance(answer, str | int | float) or isinstance(answer, bool):
         raise ConfigError(
@@ -38,7 +39,7 @@ def question_seed(seed: Mapping[str, Any], index: int) -> dict[str, Any]:
         raise ConfigError(
             f"Seed {index} has the unknown field {sorted(unknown)[0]!r}; known: {', '.join(sorted(_KNOWN))}."
         )
-    parents = [seed["id"]] if seed.get("id") else list(seed.get("parent_ids") or ())
+    parents = parents_of(seed)
     made = {"question": question, "answer": str(answer), "kind": kind, "draw": seed.get("draw", 0)}
     return {**made, **({"labels": list(labels)} if labels else {}), **({"parent_ids": parents} if parents else {})}
 

@@ -7,11 +7,12 @@ from typing import Any, ClassVar, cast
 
 import dspy
 
-from synthwright.errors import ConfigError, ParseError, did_you_mean
+from synthwright.errors import ConfigError, ParseError
 from synthwright.filters import ExactDuplicate
 from synthwright.pool import Pool, Seed
 from synthwright.programs import evol_instruct_checks as rules
 from synthwright.programs.base import Frozen, Generator, data_path, read_jsonl, unparsable
+from synthwright.programs.blocks.arguments import check_names, check_ranges, given
 from synthwright.programs.blocks.instruction_seeds import is_row, seed_of_row
 from synthwright.programs.evol_instruct_lineage import root_id_of
 from synthwright.signatures import evol_instruct as prompts
@@ -124,8 +125,7 @@ class EvolInstruct(Generator[EvolvedRow]):
         self.temperature, self.top_p, self.max_tokens = temperature, top_p, max_tokens
         self.judge_temperature, self.seed = judge_temperature, seed
         self._validate()
-        sampling = {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens}
-        sampling = {name: value for name, value in sampling.items() if value is not None}
+        sampling = given(temperature=temperature, top_p=top_p, max_tokens=max_tokens)
         for operator in self.operators:  # only those in use, so that an optimizer spends nothing on the others
             setattr(self, operator, dspy.Predict(SIGNATURES[operator], **sampling))
         if "complicate_input" in self.operators:  # its worked examples belong to the method (appendix D)
@@ -260,9 +260,7 @@ class EvolInstruct(Generator[EvolvedRow]):
     def _validate(self) -> None:
         if not self.operators:
             raise ConfigError(f"`operators` is empty: name at least one of {', '.join(OPERATORS)}.")
-        for operator in self.operators:
-            if operator not in OPERATORS:
-                raise ConfigError(f"EvolInstruct has no operator {operator!r}. {did_you_mean(operator, OPERATORS)}")
+        check_names("EvolInstruct", "operator", self.operators, OPERATORS)
         if len(set(self.operators)) < len(self.operators):
             raise ConfigError(f"`operators` names one twice: {self.operators!r}; use `weights` to draw it more often.")
         if self.weights is not None and (
@@ -272,10 +270,8 @@ class EvolInstruct(Generator[EvolvedRow]):
                 f"`weights` must be {len(self.operators)} numbers from 0 up, one for each operator and not all 0, "
                 f"got {self.weights!r}."
             )
-        for name in self.checks:
-            if name not in rules.CHECKS:
-                raise ConfigError(f"EvolInstruct has no check {name!r}. {did_you_mean(name, rules.CHECKS)}")
-        bounds = {
+        check_names("EvolInstruct", "check", self.checks, rules.CHECKS)
+        ranges = {
             "rounds": (1, None),
             "max_added_words": (0, None),
             "max_data_words": (0, None),
@@ -284,11 +280,7 @@ class EvolInstruct(Generator[EvolvedRow]):
             "judge_temperature": (0, 2),
             "top_p": (1e-6, 1),
         }
-        for name, (least, most) in bounds.items():
-            value = getattr(self, name)
-            if value is not None and (value < least or (most is not None and value > most)):
-                until = f" and at most {most}" if most is not None else ""
-                raise ConfigError(f"`{name}` must be at least {least}{until}, got {value!r}.")
+        check_ranges(self, ranges)
 
 
 def _root(seed: Seed, index: int) -> dict[str, Any]:

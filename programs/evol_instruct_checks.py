@@ -81,11 +81,12 @@ _OPENING = re.compile(
 _ANSWER_LABEL = re.compile(r"^[^\S\n]*(?:answer|response|solution)[^\S\n]*:[^\S\n]*\S", re.I | re.M)
 _SENTENCE = re.compile(r"[.!\n]\s+|^\W+")
 _CLAUSE = re.compile(r"[,;:]\s+|\b(?:and|then|please|you to|is to|you must|you should)\s+")
-_ITEM = re.compile(r"^\s*(?:[-*•]|\(?\d{1,2}[.):])\s+(?=\S)", re.M)
-_OPTION = re.compile(r"^\s*(?:option|alternative|version|rewrite|or)\b[^\n:]{0,12}:", re.I | re.M)
+_ITEM = re.compile(r"^[^\S\n]*(?:[-*•]|\(?\d{1,2}[.):])\s+(?=\S)", re.M)
+_OPTION = re.compile(r"^[^\S\n]*(?:option|alternative|version|rewrite|or)\b[^\n:]{0,12}:", re.I | re.M)
 _ECHO = re.compile(r"[{<\[]{1,2}[# ]*(?:evolved_|your_|new_)?(?:instruction|data_format|prompt)[# ]*[}>\]]{1,2}", re.I)
 _FENCE = re.compile(r"```[^\n`]*\n(.*?)```", re.S)
-_TABLE_LINE = re.compile(r"^\s*\|.*\|\s*$", re.M)
+_TABLE_LINE = re.compile(r"^[^\S\n]*\|.*\|[^\S\n]*$", re.M)
+_JSON = re.compile(r"\{(?=\s*[\"}])|\[(?=\s*[\]\[{\"\dtfnNI-])")
 _ELEMENT = re.compile(r"<([A-Za-z][\w-]*)(?:\s[^<>]*)?>.*</\1>", re.S)
 _NUMBERS = {word: n for n, word in enumerate("zero one two three four five six seven eight nine ten".split())}
 _LIMIT = re.compile(
@@ -129,14 +130,17 @@ def data_blocks(text: str) -> list[str]:
     blocks = _FENCE.findall(text)
     text = _FENCE.sub("\n", text)
     blocks += _TABLE_LINE.findall(text)
-    blocks += [match.group() for match in _ELEMENT.finditer(text)]
+    if "</" in text:
+        blocks += [match.group() for match in _ELEMENT.finditer(text)]
     decoder, start = json.JSONDecoder(), 0
-    while (match := re.compile(r"[{\[]").search(text, start)) is not None:
+    while (match := _JSON.search(text, start)) is not None:
         try:
             value, start = decoder.raw_decode(text, match.start())
         except ValueError:
             start = match.end()
             continue
+        except RecursionError:  # brackets without end are no data
+            break
         if value:
             blocks.append(text[match.start() : start])
     return [squeezed for block in blocks if (squeezed := " ".join(block.split()))]

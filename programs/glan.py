@@ -9,34 +9,22 @@ import dspy
 from synthwright.errors import ConfigError, did_you_mean
 from synthwright.filters import Decontamination, ExactDuplicate, Filter, MinHashNovelty, Refusal, Repetition
 from synthwright.pool import Pool, Seed
-from synthwright.programs.base import Frozen, Generator
+from synthwright.programs.base import Frozen, Generator, as_is
+from synthwright.programs.glan_arguments import check_arguments
 from synthwright.programs.glan_checks import CHECKS
-from synthwright.programs.glan_combinations import Combination, Combinations
-from synthwright.programs.glan_curriculum import Branch, Course, Curriculum, turns
+from synthwright.programs.glan_combinations import Combinations
 from synthwright.programs.glan_growth import PANEL, grow_subjects, grow_syllabus, propose, review
 from synthwright.programs.glan_homework import Topic, homework
-from synthwright.programs.glan_tree import Tree, load_tree, merged, tree_of_places
-from synthwright.programs.glan_votes import folded_path, read_votes, removed
+from synthwright.programs.glan_plan import Grow, Until, curriculum, planned, taxonomy
+from synthwright.programs.glan_tree import Tree, load_tree
+from synthwright.programs.glan_votes import read_votes
 from synthwright.signatures import glan as prompts
-from synthwright.signatures.glan import HomeworkRow, Proposal, Review, Strategy, Turn, at_most
+from synthwright.signatures.glan import HomeworkRow, Strategy, Turn, at_most
 from synthwright.signatures.rows import Row
 
 __all__ = ["GLAN", "Grow", "Until"]
 
-Grow = Literal["needed", "all"]
-"""Whether the tree grows as rows are wanted, or whole before the first question is asked."""
-
-Until = Literal["taxonomy", "subjects", "syllabi", "questions"]
-"""Where a run ends: the first three leave a tree that can be edited, saved and started from."""
-
 Step = Literal["course", "propose", "review", "subjects", "syllabus", "turn", "question"]
-
-ATTEMPTS = 3
-"""Rounds in which a taxonomy is asked for while no reply can be read. Ours."""
-
-
-Blocks = list[tuple[Course, int | None]]
-"""Courses to ask about, and how many combinations of each; None for all."""
 
 
 class GLAN(Generator[HomeworkRow]):
@@ -219,7 +207,7 @@ class GLAN(Generator[HomeworkRow]):
         self.decontaminate_field, self.language = decontaminate_field, language
         self.temperature, self.top_p, self.presence_penalty = temperature, top_p, presence_penalty
         self.answer_temperature, self.seed = answer_temperature, seed
-        self._validate()
+        check_arguments(as_is(self))
 
         listing: dict[str, Any] = {"temperature": temperature, "top_p": top_p}
         if presence_penalty is not None:
@@ -229,7 +217,7 @@ class GLAN(Generator[HomeworkRow]):
                 "taxonomy", at_most(prompts.ProposedTaxonomy, breadth)
             )
             self.propose = dspy.Predict(proposed, temperature=temperature, top_p=top_p)
-        if self._votes_by_panel():
+        if self.votes_by_panel():
             for name in PANEL[:reviewers]:
                 setattr(self, name, Frozen(prompts.ReviewNode, temperature=temperature, top_p=top_p))
         subjects, courses = at_most(prompts.Subjects, max_subjects), at_most(prompts.Sessions, self.sessions[1])
@@ -264,127 +252,7 @@ class GLAN(Generator[HomeworkRow]):
         """
         if any("step" in seed for seed in pool.seeds or ()):
             return super().plan(pool)
-        return self._plan(pool)
-
-    def _plan(self, pool: Pool[HomeworkRow]) -> Iterator[Seed]:
-        artifacts = pool.artifacts(Row)
-        tree, asked = self._taxonomy(pool, artifacts)
-        if tree is None:
-            yield from asked
-            return None if asked else "no reply to the requests for a taxonomy could be read"
-        if asked:
-            yield from asked
-            return None
-        if not tree.disciplines:
-            return "the votes removed every discipline"
-        if self.until == "taxonomy":
-            return f"the taxonomy has {len(tree):,} disciplines"
-        grown = self._curriculum(tree, artifacts)
-        full = grown.full(pool)
-        branches = [branch for branch in grown.branches if branch.key not in full]
-        if self.grow == "all" or pool.target is None or self.until != "questions":
-            growth, ready = self._whole(branches, full)
-        else:
-            growth, ready = self._needed(branches, full, grown, pool)
-        yield from growth
-        if self.until != "questions":
-            return None if growth else f"the tree has grown to its {self.until}: {grown.counts()}"
-        one_pass_done = pool.target is None and any(isinstance(made, Turn) for made in artifacts)
-        ends, questions = grown.schedule([] if one_pass_done else ready, pool, _question)
-        yield from turns(ends, pool.round)
-        yield from questions
-        return None if growth or ends else grown.spent()
-
-    def _taxonomy(self, pool: Pool[HomeworkRow], artifacts: Sequence[Row]) -> tuple[Tree | None, list[Seed]]:
-        """The tree to grow, None while there is none; and what is to be asked before it can grow."""
-        if pool.seeds is not None:
-            tree = tree_of_places(pool.seeds)
-        elif isinstance(self.taxonomy, Tree):
-            tree = self.taxonomy
-        else:
-            proposals = [made for made in artifacts if isinstance(made, Proposal)]
-            if not proposals:
-                asked = range(self.wordings if pool.round < ATTEMPTS else 0)
-                return None, [{"step": "propose", "wording": number, "round": pool.round} for number in asked]
-            tree = merged(made.fields for made in sorted(proposals, key=lambda made: made.wording))
-        if self.votes is not None:
-            return tree.without(removed(tree, self.votes)), []
-        if not self._votes_by_panel():
-            return tree, []
-        reviews = [made for made in artifacts if isinstance(made, Review)]
-        known = {folded_path(review.path) for review in reviews}
-        tree = tree.without(removed(tree, reviews))
-        nodes = list(tree.nodes())
-        # from the top down: what belongs to a removed node needs no vote
-        open_ = [path for path in nodes if folded_path(path) not in known and folded_path(path[:-1]) in {*known, ()}]
-        children: dict[tuple[str, ...], list[str]] = {}
-        for path in nodes:
-            children.setdefault(path[:-1], []).append(path[-1])
-        return tree, [
-            {"step": "review", "path": list(path), "beside": [n for n in children[path[:-1]] if n != path[-1]]}
-            for path in open_
-        ]
-
-    def _whole(self, branches: Sequence[Branch], full: set[str]) -> tuple[Sequence[Seed], Blocks]:
-        """Level by level: all subjects, then all syllabi, then all courses that can be asked about."""
-        queries = [
-            self._query(branch, number)
-            for branch in branches
-            if branch.queries is not None
-            for number in range(branch.queries, self.subject_queries)
-        ]
-        if queries or self.until == "subjects":
-            return queries, []
-        courses = [course for branch in branches for course in branch.courses.values() if course.key not in full]
-        syllabi = [self._syllabus(course) for course in courses if course.syllabus is None]
-        if syllabi or self.until == "syllabi":
-            return syllabi, []
-        return [], [(course, self.questions_per_subject) for course in courses if course.sessions]
-
-    def _needed(
-        self, branches: Sequence[Branch], full: set[str], grown: Curriculum, pool: Pool[HomeworkRow]
-    ) -> tuple[Sequence[Seed], Blocks]:
-        """The next step of as many disciplines as rows are wanted, wide before deep.
-
-        A discipline asks about syllabi that were not asked about, else has its next subjects get syllabi, else makes
-        its next query for subjects, else goes on with the combinations that are left.
-        """
-        growth: list[Seed] = []
-        ready: Blocks = []
-        wide = min(len(branches), pool.target or len(branches)) or 1
-        share = -(-(pool.missing or 0) // wide)
-        block = self.questions_per_subject
-        count = -(-share // (block or share or 1)) or 1  # syllabi that a discipline gets at a time
-        working = 0
-        for branch in branches:
-            if working == wide:
-                break
-            courses = [course for course in branch.courses.values() if course.key not in full]
-            left = [course for course in courses if grown.left(course)]
-            fresh = [course for course in left if not course.asked]
-            bare = [course for course in courses if course.syllabus is None]
-            working += 1
-            more = branch.queries is not None and branch.queries < self.subject_queries
-            if fresh or (left and not bare and not more):
-                chosen = fresh or left
-                # as many questions from each discipline, however many subjects it has
-                each = None if block is None else -(-count * block // len(chosen))
-                ready += [(course, each) for course in chosen]
-            elif bare:
-                growth += [self._syllabus(course) for course in bare[:count]]
-            elif more:
-                growth.append(self._query(branch, branch.queries or 0))
-            else:
-                working -= 1  # nothing more can come of it: another takes its turn
-        return growth, ready
-
-    def _query(self, branch: Branch, number: int) -> dict[str, Any]:
-        return {"step": "subjects", **branch.place, "query": number}
-
-    def _syllabus(self, course: Course) -> dict[str, Any]:
-        node = course.node
-        about = {"subject": node.name, "level": str(node.level), "subtopics": list(node.subtopics)}
-        return {"step": "syllabus", **course.branch.place, **about}
+        return planned(as_is(self), pool)
 
     def tree(self, artifacts: Iterable[Row]) -> Tree:
         """What a run has grown, as a tree that can be saved, edited and started from.
@@ -396,13 +264,10 @@ class GLAN(Generator[HomeworkRow]):
             ConfigError: The run has no taxonomy yet.
         """
         artifacts = list(artifacts)
-        tree, _ = self._taxonomy(Pool(), artifacts)
+        tree, _ = taxonomy(as_is(self), Pool(), artifacts)
         if tree is None:
             raise ConfigError("The run has no taxonomy yet: no proposal is among its artifacts.")
-        return self._curriculum(tree, artifacts).tree()
-
-    def _curriculum(self, tree: Tree, artifacts: Iterable[Row]) -> Curriculum:
-        return Curriculum(tree, artifacts, double_share=self.double_share, seed=self.seed, quotas=self.quotas)
+        return curriculum(as_is(self), tree, artifacts).tree()
 
     # How to ask
 
@@ -455,7 +320,7 @@ class GLAN(Generator[HomeworkRow]):
         """
         if step not in get_args(Step):
             raise ConfigError(f"GLAN has no step {step!r}. {did_you_mean(step, get_args(Step))}")
-        program: Any = self  # for pyright, which sees the class at two paths
+        program = as_is(self)
         if step == "turn":
             return dspy.Prediction(rows=[], artifacts=[Turn(asked=dict(asked or {}), round=round)])
         if step == "propose":
@@ -476,7 +341,7 @@ class GLAN(Generator[HomeworkRow]):
 
     async def _course(self, place: dict[str, Any]) -> dspy.Prediction:
         """The whole way: subjects, the syllabus of the first, and two questions about it."""
-        program: Any = self
+        program = as_is(self)
         made = [await grow_subjects(program, place, 0)]
         subjects = made[0].artifacts[0].subjects
         if subjects:
@@ -498,8 +363,9 @@ class GLAN(Generator[HomeworkRow]):
 
     # How it is made
 
-    def _votes_by_panel(self) -> bool:
-        return self.panel and self.votes is None  # the votes of people take the panel's place
+    def votes_by_panel(self) -> bool:
+        """Whether a panel of judges votes on the nodes: the votes of people take its place."""
+        return self.panel and self.votes is None
 
     def _asked(self, signature: type[dspy.Signature], text: str = "") -> type[dspy.Signature]:
         """A signature with the demands of this generator: language, number of subjects, length of its free text."""
@@ -521,49 +387,3 @@ class GLAN(Generator[HomeworkRow]):
             yield Repetition("response")
         if self.decontaminate:
             yield Decontamination(("instruction", "response"), self.decontaminate, self.decontaminate_field)
-
-    def _validate(self) -> None:
-        choices = {"grow": get_args(Grow), "until": get_args(Until)}
-        for name, known in choices.items():
-            if getattr(self, name) not in known:
-                raise ConfigError(f"No `{name}` {getattr(self, name)!r}. {did_you_mean(getattr(self, name), known)}")
-        for name in self.checks:
-            if name not in CHECKS:
-                raise ConfigError(f"GLAN has no check {name!r}. {did_you_mean(name, CHECKS)}")
-        if len(self.sessions) != 2 or not 1 <= self.sessions[0] <= self.sessions[1]:
-            raise ConfigError(f"`sessions` is the fewest and the most, such as (10, 30), got {self.sessions!r}.")
-        bounds = {
-            "wordings": (1, len(prompts.WORDINGS)),
-            "breadth": (1, None),
-            "reviewers": (1, None),
-            "subject_queries": (1, None),
-            "max_subjects": (1, None),
-            "concepts": (1, None),
-            "max_chars": (80, None),
-            "double_share": (0, 1),
-            "questions_per_subject": (1, None),
-            "max_words": (1, None),
-            "answers": (0, 2),
-            "temperature": (0, 2),
-            "top_p": (0.01, 1),
-            "presence_penalty": (-2, 2),
-            "answer_temperature": (0, 2),
-        }
-        for name, (least, most) in bounds.items():
-            value = getattr(self, name)
-            if value is not None and (value < least or (most is not None and value > most)):
-                until = f" and at most {most}" if most is not None else ""
-                raise ConfigError(f"`{name}` must be at least {least}{until}, got {value!r}.")
-        for name, quota in self.quotas.items():
-            if isinstance(quota, bool) or not isinstance(quota, int) or quota < 0:
-                raise ConfigError(f"The quota of {name!r} must be a number of rows, 0 or more, got {quota!r}.")
-
-
-def _question(course: Course, drawn: Combination) -> dict[str, Any]:
-    names = course.names
-    return {
-        **course.about,
-        "sessions": [names[number] for number in drawn.sessions],
-        "key_concepts": drawn.concepts,
-        "strategy": drawn.strategy,
-    }

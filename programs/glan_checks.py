@@ -61,7 +61,7 @@ _COURSE = re.compile(
     r"|\b(?:session|lesson|unit) \d+\b",
     re.I,
 )
-_ANSWERED = re.compile(r"^\s*(?:\**)(?:answer|solution|explanation|correct answer)\b\**\s*:", re.I | re.M)
+_ANSWERED = re.compile(r"^[^\S\n]*\**(?:answer|solution|explanation|correct answer)\b\**\s*:", re.I | re.M)
 _PLACEHOLDER = re.compile(r"\{[a-z_ ]+\}|\[(?:insert|your|name|topic|concept)[^\]]*\]", re.I)
 
 
@@ -258,11 +258,11 @@ def _outline(text: str, form: re.Pattern[str], most: int | None) -> list[tuple[r
     The first line may introduce the rest. A last line that breaks off, as at a limit of length, loses its last word.
     """
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
-    if lines and not form.match(lines[0]):
+    if lines and not form.match(" ".join(lines[0].split())):
         lines = lines[1:]
     found = []
     for number, line in enumerate(lines if most is None else lines[:most]):
-        match, last = form.match(line), number == len(lines) - 1
+        match, last = form.match(" ".join(line.split())), number == len(lines) - 1
         parts = re.split(r"[,;]\s*", match["rest"]) if match else []
         if last and not re.search(r"[.!)\]]$", line):
             parts = parts[:-1]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import dspy
 
 from synthwright.errors import ParseError
-from synthwright.programs.base import unparsable
+from synthwright.programs.base import reject, unparsable
 from synthwright.programs.glan_checks import CHECKS, copied_run, well_formed
 from synthwright.programs.glan_growth import shown_text
 from synthwright.signatures.glan import HomeworkRow, Strategy
@@ -93,8 +93,7 @@ async def _question(program: "GLAN", topic: Topic) -> str | Rejected:
         return unparsable("write", error, **topic.content())
     content = {**topic.content(), "question": question}
     if fault := _fault(program, topic, question):
-        reason, _, detail = fault.partition(": ")
-        return Rejected(stage="write", reason=reason, detail=detail, content=content)
+        return reject("write", fault, **content)
     if program.safety:
         try:
             verdict = (await program.screen.acall(question=question)).verdict

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from synthwright.errors import ConfigError, did_you_mean
 from synthwright.programs.base import data_path
+from synthwright.programs.blocks.yaml_files import Part
 from synthwright.programs.glan_checks import folded, level_of, merged_sessions, tidy
 from synthwright.signatures.glan import ProposedField, Session, Subject
 
@@ -44,11 +45,7 @@ NodePath = tuple[str, ...]
 """A node: the names from the field down; empty names, of disciplines without field, are left out."""
 
 
-class _Node(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class StoredSyllabus(_Node):
+class StoredSyllabus(Part):
     """The syllabus of a subject.
 
     Attributes:
@@ -66,7 +63,7 @@ class StoredSyllabus(_Node):
         return self.text.strip() or outline(self.sessions)
 
 
-class SubjectNode(_Node):
+class SubjectNode(Part):
     """A subject of a discipline.
 
     Attributes:
@@ -89,7 +86,7 @@ class SubjectNode(_Node):
         return {"name": data} if isinstance(data, str) else data
 
 
-class DisciplineNode(_Node):
+class DisciplineNode(Part):
     """A discipline in a file; a text alone is its name.
 
     Attributes:
@@ -112,7 +109,7 @@ class DisciplineNode(_Node):
         return {"name": data} if isinstance(data, str) else data
 
 
-class SubFieldNode(_Node):
+class SubFieldNode(Part):
     """A part of a field with its disciplines."""
 
     sub_field: str = Field(min_length=1)
@@ -120,7 +117,7 @@ class SubFieldNode(_Node):
     disciplines: tuple[DisciplineNode, ...] = ()
 
 
-class FieldNode(_Node):
+class FieldNode(Part):
     """A field with its sub-fields, and with disciplines that stand in none."""
 
     field: str = Field(min_length=1)
@@ -129,7 +126,7 @@ class FieldNode(_Node):
     disciplines: tuple[DisciplineNode, ...] = ()
 
 
-class _File(_Node):
+class _File(Part):
     fields: tuple[FieldNode, ...] = ()
     disciplines: tuple[DisciplineNode, ...] = ()
 

@@ -16,7 +16,7 @@ from synthwright.programs.base import Generator, unparsable
 from synthwright.programs.blocks.chat import Chat, plain
 from synthwright.programs.blocks.instruction_seeds import is_row, seed_of_row
 from synthwright.programs.blocks.models import one_lm
-from synthwright.programs.magpie_checks import check_arguments
+from synthwright.programs.magpie_arguments import check_arguments
 from synthwright.programs.magpie_filters import LevelAtLeast, RewardAbove, RewardGain, Safe, SeekingShare
 from synthwright.programs.magpie_queries import UsableQuery, sanitize
 from synthwright.programs.magpie_recipes import NEAR

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from synthwright.filters import Filter, SpecialTokens
 from synthwright.filters.duplicates import rouge_tokens
+from synthwright.filters.words import ngrams
 from synthwright.signatures.magpie import MagpieRow
 from synthwright.signatures.rows import Message
 
@@ -17,11 +18,12 @@ _LABELS = (
     "|challenge|scenario|step|part"
 )
 _ANSWERS = "correct answer|the answer is|answers?|solution|explanation|response|assistant"
+# `*+` gives nothing back, so that a query of thousands of blank lines takes no longer than another
 _RULES = (
     ("heading", re.compile(r"\A#{1,6}\s+"), ""),
-    ("numbering", re.compile(r"\A\(?\d{1,3}[.)]\s+(?!.*^\(?\d{1,3}[.)]\s)", re.M | re.S), ""),  # but no list
-    ("label", re.compile(rf"\A[#>*\s]*(?:{_LABELS})\s*(?:\d+\s*\**\s*[.:)]|\**\s*:)\**\s*", re.I), ""),
-    ("answer", re.compile(rf"(?:\n|(?<=[?.!])\s)\s*[#>*\s]*(?:{_ANSWERS})\s*\**\s*:.*\Z", re.I | re.S), ""),
+    ("numbering", re.compile(r"\A\(?\d{1,3}[.)]\s++(?!.*^\(?\d{1,3}[.)]\s)", re.M | re.S), ""),  # but no list
+    ("label", re.compile(rf"\A[#>*\s]*(?:{_LABELS})\s*+(?:\d+\s*+\**+\s*+[.:)]|\**+\s*+:)\**\s*", re.I), ""),
+    ("answer", re.compile(rf"(?:(?<!\n)\n|(?<=[?.!])\s)[#>*\s]*+(?:{_ANSWERS})\s*+\**+\s*+:.*\Z", re.I | re.S), ""),
     ("bold", re.compile(r"(?<![\w*])\*\*([^\s*](?:[^*\n]*[^\s*])?)\*\*(?![\w*])"), r"\1"),
     ("quotes", re.compile(r"\A[\"“]([^\"“”]+)[\"”]\Z"), r"\1"),
 )
@@ -104,5 +106,4 @@ class UsableQuery(Filter):
 
 
 def _runs(text: str) -> set[tuple[str, ...]]:
-    words = rouge_tokens(text)
-    return {tuple(words[i : i + 4]) for i in range(len(words) - 3)}
+    return set(ngrams(rouge_tokens(text), 4))

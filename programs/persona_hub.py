@@ -1,14 +1,13 @@
 """Persona Hub: personas from texts and from each other, and an item of data for each."""
 
 import itertools
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Generator as Yields
 from typing import Any, ClassVar, Literal, cast
 
 import dspy
 
-from synthwright.errors import ConfigError, ParseError
+from synthwright.errors import ParseError
 from synthwright.filters import (
     EmbeddingNovelty,
     ExactDuplicate,
@@ -21,16 +20,17 @@ from synthwright.filters import (
 from synthwright.lms.embeddings import Embedder
 from synthwright.pool import Pool, Seed
 from synthwright.programs import persona_hub_answers as answering
+from synthwright.programs import persona_hub_finding as finding
 from synthwright.programs import persona_hub_plan as plans
-from synthwright.programs.base import Frozen, Generator, unparsable
+from synthwright.programs.base import Frozen, Generator, as_is, reject, unparsable
+from synthwright.programs.blocks.arguments import given
 from synthwright.programs.persona_hub_arguments import check_arguments
+from synthwright.programs.persona_hub_examples import DETAILS, blank, details, enhanced, text_of, worked_examples
 from synthwright.programs.persona_hub_items import ITEM_CHECKS, item_fields, item_problem, repeats_example
-from synthwright.programs.persona_hub_personas import CHECKS, clean_persona, problem_of, repeats, text_problem
-from synthwright.programs.prompts import signature_of
-from synthwright.retrieval import Corpus, Passage, neutralise
+from synthwright.programs.persona_hub_personas import CHECKS
+from synthwright.retrieval import Corpus, neutralise
 from synthwright.signatures import persona_hub as prompts
-from synthwright.signatures.persona_hub import DATA_TYPES, DataType, ExamplePersona, Persona, PersonaRow
-from synthwright.signatures.rows import Rejected
+from synthwright.signatures.persona_hub import DATA_TYPES, DataType, Persona, PersonaRow
 
 __all__ = ["WRITERS", "PersonaHub"]
 
@@ -43,9 +43,6 @@ WRITERS: dict[DataType, str] = {
     "tool": "write_tool",
 }
 """Predictor of each type of data."""
-
-DETAILS: dict[DataType, str] = {"math": "focus", "logic": "kind", "npc": "world"}
-"""Input field that the detail of a seed goes to."""
 
 ANYBODY = "anybody"
 """What stands for the persona in the baseline without one."""
@@ -181,8 +178,7 @@ class PersonaHub(Generator[PersonaRow]):
         self.preferences, self.implement, self.passes, self.baseline = preferences, implement, passes, baseline
         self.temperature, self.top_p, self.max_tokens, self.seed = temperature, top_p, max_tokens, seed
         check_arguments(self)
-        known = {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens}
-        sampling = {name: value for name, value in known.items() if value is not None}
+        sampling = given(temperature=temperature, top_p=top_p, max_tokens=max_tokens)
         self.describe = dspy.Predict(prompts.DescribeReader, **sampling)
         self.relate = dspy.Predict(prompts.FindRelated, **sampling)
         self.write_math = dspy.Predict(prompts.WriteMath, **sampling)
@@ -204,11 +200,11 @@ class PersonaHub(Generator[PersonaRow]):
             self.relax = Frozen(prompts.RelaxPrompt, **sampling)
         if implement:
             self.implement_tool = Frozen(prompts.ImplementTool, **sampling)
-        self._worked = self._worked_examples()
+        self._worked = worked_examples(as_is(self))
         if mode == "few_shot":
             for data_type, found in self._worked.items():
-                bare = ({**each, **_blank(data_type), "persona": NOT_GIVEN} for each in found[:shown])
-                self._writer(data_type).demos = [dspy.Example(**each) for each in bare]
+                bare = ({**each, **blank(data_type), "persona": NOT_GIVEN} for each in found[:shown])
+                self.writer(data_type).demos = [dspy.Example(**each) for each in bare]
         self.artifact_filters = {Persona: tuple(self._persona_filters())}
         self.filters = tuple(self._item_filters())
 
@@ -251,7 +247,7 @@ class PersonaHub(Generator[PersonaRow]):
             for data_type in self.data_types:
                 for number, example in enumerate(self._worked[data_type]):
                     if not example.get("persona"):
-                        yield {"text": _text_of(example), "action": "write", "data_type": data_type, "example": number}
+                        yield {"text": text_of(example), "action": "write", "data_type": data_type, "example": number}
         if pool.seeds is not None:
             found = (plans.user_seed(seed, i, self.per_text, self.seed) for i, seed in enumerate(pool.seeds))
             yield from itertools.islice(itertools.chain.from_iterable(found), self.texts)
@@ -270,8 +266,8 @@ class PersonaHub(Generator[PersonaRow]):
             hub.ids,
             number,
             data_types=self.data_types,
-            details=self._details(),
-            examples=self._enhanced(hub),
+            details=details(as_is(self)),
+            examples=enhanced(self._worked, hub.examples) if self.mode == "persona_enhanced" else {},
             shown=self.shown,
         )
         return None
@@ -313,78 +309,17 @@ class PersonaHub(Generator[PersonaRow]):
             demonstrations: Worked examples for this call, beside those of the predictor.
             parent_ids: Ids of the persona before, or of the row that a text or persona comes from.
         """
+        hub, parents = as_is(self), tuple(parent_ids)
         if text.strip() or not (persona.strip() or data_type):
-            return await self._of_text(text, action, data_type, example, tuple(parent_ids))
+            if example is None:
+                return await finding.of_text(hub, text, action, parents)
+            assert data_type is not None
+            return await finding.of_example(hub, text, action, data_type, example)
         if relation:
-            return await self._related(persona, relation, max(1, depth), tuple(parent_ids))
+            return await finding.related(hub, persona, relation, max(1, depth), parents)
         if data_type is None:
-            return await self._persona(clean_persona(persona), "", "given", parent_ids=tuple(parent_ids))
-        return await self._item(persona, data_type, detail, draw, demonstrations, tuple(parent_ids))
-
-    async def _of_text(
-        self,
-        text: str,
-        action: prompts.Action,
-        data_type: DataType | None,
-        example: int | None,
-        parent_ids: tuple[str, ...],
-    ) -> dspy.Prediction:
-        """Text-to-Persona (section 2.1), of a text of the corpus or of a worked example."""
-        if example is None and (problem := text_problem(text, self.language)):
-            return _lost("text", problem, {"text": text})
-        try:
-            reply = (await self.describe.acall(text=neutralise(text), action=action)).persona
-        except ParseError as error:
-            return dspy.Prediction(rows=[], rejected=[unparsable("describe", error, text=text)])
-        persona = clean_persona(reply)
-        if example is None:
-            source_id = Passage(text=text).id
-            return await self._persona(
-                persona, text, "text", relation=action, source_id=source_id, parent_ids=parent_ids, reply=reply
-            )
-        if problem := self._problem(persona, text):
-            return _lost("describe", problem, {"text": text, "persona": reply})
-        assert data_type is not None
-        return dspy.Prediction(
-            rows=[], artifacts=[ExamplePersona(data_type=data_type, number=example, persona=persona)]
-        )
-
-    async def _related(self, persona: str, relation: str, depth: int, parent_ids: tuple[str, ...]) -> dspy.Prediction:
-        """Persona-to-Persona (section 2.2)."""
-        try:
-            reply = (await self.relate.acall(persona=neutralise(persona), relation=relation)).related_persona
-        except ParseError as error:
-            return dspy.Prediction(rows=[], rejected=[unparsable("relate", error, persona=persona)])
-        found = clean_persona(reply)
-        if found and (problem := repeats(found, persona)):
-            return _lost("relate", f"repeats_parent: {problem}", {"persona": found, "source": persona})
-        return await self._persona(
-            found, persona, "persona", relation=relation, depth=depth, parent_ids=parent_ids, reply=reply
-        )
-
-    async def _persona(
-        self, persona: str, source: str, origin: Literal["text", "persona", "given"], *, reply: str = "", **fields: Any
-    ) -> dspy.Prediction:
-        """A persona that has passed our checks (step 5 of section 2.3), or the reject that says why it has not."""
-        stage = {"text": "describe", "persona": "relate", "given": "seed"}[origin]
-        problem = self._problem(persona, source)
-        if not problem and self.checks and origin != "given":
-            problem = repeats_example(persona, getattr(self, stage).demos)
-        if problem:
-            return _lost(stage, problem, {"persona": persona or reply, "source": source})
-        if self.min_specificity is not None:
-            try:
-                particular = (await self.rate.acall(persona=neutralise(persona))).particular
-            except ParseError as error:
-                return dspy.Prediction(rows=[], rejected=[unparsable("rate", error, persona=persona)])
-            if particular < self.min_specificity:
-                return _lost("rate", f"not_particular: {particular} of 5", {"persona": persona, "source": source})
-        return dspy.Prediction(rows=[], artifacts=[Persona(persona=persona, origin=origin, **fields)])
-
-    def _problem(self, persona: str, source: str) -> str | None:
-        if not persona or persona.casefold().strip(".") in ("none", "null", "n/a", "empty", "nobody"):
-            return "no_persona"
-        return problem_of(persona, source, self.checks, self.language)
+            return await finding.given(hub, persona, parents)
+        return await self._item(persona, data_type, detail, draw, demonstrations, parents)
 
     async def _item(
         self,
@@ -396,14 +331,14 @@ class PersonaHub(Generator[PersonaRow]):
         parent_ids: tuple[str, ...],
     ) -> dspy.Prediction:
         """Persona-driven data synthesis (sections 3 and 4)."""
-        writer = self._writer(data_type)
+        writer = self.writer(data_type)
         inputs: dict[str, Any] = {"persona": neutralise(persona) or ANYBODY}
         if field := DETAILS.get(data_type):
             inputs[field] = detail
         if demonstrations:
             inputs["demos"] = [
                 *writer.demos,
-                *(dspy.Example(**{**_blank(data_type), **each}) for each in demonstrations),
+                *(dspy.Example(**{**blank(data_type), **each}) for each in demonstrations),
             ]
         about = {"persona": persona, "data_type": data_type}
         try:
@@ -423,7 +358,8 @@ class PersonaHub(Generator[PersonaRow]):
         if not problem and self.item_checks:
             problem = repeats_example(row.text, inputs.get("demos", writer.demos))
         if problem:
-            return _lost(WRITERS[data_type], problem, row.record())
+            lost = reject(WRITERS[data_type], problem, **row.record())
+            return dspy.Prediction(rows=[], rejected=[lost])
         made, rejected = await self._answered(row)
         return dspy.Prediction(rows=[made] if made else [], rejected=rejected)
 
@@ -439,7 +375,8 @@ class PersonaHub(Generator[PersonaRow]):
             return await answering.implemented(self, row)
         return row, []
 
-    def _writer(self, data_type: str) -> dspy.Predict:
+    def writer(self, data_type: str) -> dspy.Predict:
+        """The predictor of a type of data."""
         return getattr(self, WRITERS[cast(DataType, data_type)])
 
     # Settings
@@ -447,40 +384,6 @@ class PersonaHub(Generator[PersonaRow]):
     def _relations(self) -> Mapping[str, str]:
         found = plans.settings()["relations"] if self.relations is None else self.relations
         return found if isinstance(found, Mapping) else {name: "" for name in found}
-
-    def _details(self) -> dict[str, Sequence[str]]:
-        worlds = {each["name"]: each["lore"] for each in plans.settings()["worlds"]}
-        return {
-            "math": [self.focus] if isinstance(self.focus, str) else list(self.focus),
-            "logic": list(self.puzzles or plans.settings()["puzzles"]),
-            "npc": [f"{name}: {lore}" if lore else name for name, lore in (self.worlds or worlds).items()],
-        }
-
-    def _worked_examples(self) -> dict[str, list[dict[str, Any]]]:
-        """The worked examples of the types that are made."""
-        if self.mode == "zero_shot":
-            return {}
-        given = plans.shipped_examples() if self.examples is None else self.examples
-        found = {data_type: [dict(each) for each in given.get(data_type) or ()] for data_type in self.data_types}
-        for data_type, worked in found.items():
-            wanted = set(signature_of(self._writer(data_type)).output_fields)
-            if not worked or any(not wanted <= set(example) for example in worked):
-                raise ConfigError(
-                    f"`examples` for {data_type!r} must be a list of dictionaries with {', '.join(sorted(wanted))}, "
-                    f"got {worked!r}."
-                )
-        return found
-
-    def _enhanced(self, hub: plans.Hub) -> dict[str, list[dict[str, Any]]]:
-        """Worked examples with their personas; one whose persona was not found is left out."""
-        if self.mode != "persona_enhanced":
-            return {}
-        found: dict[str, list[dict[str, Any]]] = {}
-        for data_type, worked in self._worked.items():
-            for number, example in enumerate(worked):
-                if persona := example.get("persona") or hub.examples.get((data_type, number)):
-                    found.setdefault(data_type, []).append({"persona": persona, **_plain(example)})
-        return found
 
     def _persona_filters(self) -> Iterable[Filter]:
         yield MinHashNovelty("persona", threshold=self.minhash)
@@ -494,26 +397,3 @@ class PersonaHub(Generator[PersonaRow]):
             yield Refusal("text")
             yield Repetition("text")
         yield ExactDuplicate(("data_type", "text", "title"))
-
-
-def _blank(data_type: str) -> dict[str, str]:
-    """The detail of a worked example, which has none."""
-    return {field: "" for name, field in DETAILS.items() if name == data_type}
-
-
-def _plain(example: Mapping[str, Any]) -> dict[str, Any]:
-    """A worked example as JSON-ready data."""
-    return json.loads(json.dumps(example, default=lambda value: value.model_dump(mode="json")))
-
-
-def _text_of(example: Mapping[str, Any]) -> str:
-    """What a persona is looked for in: the words of a worked example."""
-    parts = (part if isinstance(part, str) else json.dumps(_plain(example)[name]) for name, part in example.items())
-    return "\n".join(parts)
-
-
-def _lost(stage: str, problem: str, content: dict[str, Any]) -> dspy.Prediction:
-    reason, _, detail = problem.partition(":")
-    return dspy.Prediction(
-        rows=[], rejected=[Rejected(stage=stage, reason=reason, detail=detail.strip(), content=content)]
-    )

@@ -3,6 +3,7 @@
 from typing import Any
 
 from synthwright.errors import ConfigError, did_you_mean
+from synthwright.programs.blocks.arguments import check_ranges
 from synthwright.programs.persona_hub_items import ITEM_CHECKS
 from synthwright.programs.persona_hub_personas import CHECKS
 from synthwright.signatures.persona_hub import ACTIONS, DATA_TYPES
@@ -16,11 +17,8 @@ def check_arguments(hub: Any) -> None:
     Raises:
         ConfigError: One is not; the message names it.
     """
-    least = {"per_text": 1, "expansions": 0, "children": 1, "shown": 1, "passes": 1, "texts": 1, "personas": 1}
-    for name, low in {**least, "max_tokens": 1}.items():
-        value = getattr(hub, name)
-        if value is not None and value < low:
-            raise ConfigError(f"`{name}` must be at least {low}, got {value!r}.")
+    least = ("per_text", "children", "shown", "passes", "texts", "personas", "max_tokens")
+    check_ranges(hub, {**dict.fromkeys(least, (1, None)), "expansions": (0, None)})
     if hub.per_text > len(ACTIONS) or hub.expansions > 255:
         raise ConfigError(
             f"`per_text` must be at most {len(ACTIONS)} and `expansions` at most 255, got "

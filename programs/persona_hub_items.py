@@ -27,7 +27,7 @@ QUOTED = 7
 _LABEL = re.compile(
     r"^\W*(?:(?:hard|new|challenging)\s+)?(?:math(?:ematic)?s?\s+problem|problem|logic(?:al)?\s+(?:puzzle|problem)"
     r"|puzzle|riddle|user\s+prompt|prompt|title|article|name|character(?:\s+name)?|background|interaction|instruction"
-    r"|question)\s*(?:\d+\s*)?\W*[:\uff1a]\W*(?=\w|[\"'(\[$\\])",
+    r"|question)\s*+(?:\d+\s*+)?[^\w:\uff1a]*+[:\uff1a]\W*(?=\w|[\"'(\[$\\])",
     re.IGNORECASE,
 )
 _ASKS = re.compile(
@@ -35,14 +35,16 @@ _ASKS = re.compile(
     re.IGNORECASE,
 )
 _ANSWER = re.compile(
-    r"(?:^|\n|[.?!]\s)\W*(?:solution|answer|final answer|explanation|hint)\W*[:\uff1a]|\\boxed"
-    r"|\bthe (?:final )?answer is\b"
-    r"|\b(?:so|therefore|thus|hence),? (?:the|there|he|she|it|they)\b[^?]*\b(?:is|are|must be|needs?)\b[^?]*$",
+    r"(?:^|(?<!\n)\n|[.?!]\s)\W*+(?:solution|answer|final answer|explanation|hint)\W*[:\uff1a]|\\boxed"
+    r"|\bthe (?:final )?answer is\b",
     re.IGNORECASE,
 )
+_CONCLUDES = re.compile(r"\b(?:so|therefore|thus|hence),? (?:the|there|he|she|it|they)\b", re.IGNORECASE)
+_STATES = re.compile(r"\b(?:is|are|must be|needs?)\b", re.IGNORECASE)
 _PART = re.compile(r"(?:^|\s)\(?(?:[a-d]|[1-4]|i{1,3})[).]\s", re.MULTILINE)
 _SAYS_WHO = re.compile(
-    r"^\W*(?:as (?:an?|the)\b|(?:hi|hello|hey|dear)?\W*(?:I am|I'm|my name is|you are) (?:an?|the)\b)", re.IGNORECASE
+    r"^\W*(?:as (?:an?|the)\b|(?:(?:hi|hello|hey|dear)\W*)?(?:I am|I'm|my name is|you are) (?:an?|the)\b)",
+    re.IGNORECASE,
 )
 _NUMBER = re.compile(
     r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozen|twenty|thirty|forty|fifty|hundred"
@@ -100,8 +102,18 @@ def too_many_questions(row: PersonaRow) -> str | None:
 
 def gives_the_answer(row: PersonaRow) -> str | None:
     """A problem or puzzle that is solved in its own text."""
-    found = _ANSWER.search(row.text) if row.data_type in ("math", "logic") else None
-    return repr(" ".join(found.group().split())[:80]) if found else None
+    if row.data_type not in ("math", "logic"):
+        return None
+    found = _ANSWER.search(row.text)
+    ends = _conclusion(row.text)
+    said = row.text[ends:] if ends is not None and (found is None or ends < found.start()) else found and found.group()
+    return repr(" ".join(said.split())[:80]) if said else None
+
+
+def _conclusion(text: str) -> int | None:
+    """Where a conclusion begins that is drawn after the last question, such as "so there are 5"; None if none is."""
+    found = _CONCLUDES.search(text, text.rfind("?") + 1)
+    return found.start() if found and _STATES.search(text, found.end()) else None
 
 
 def quotes_the_persona(row: PersonaRow) -> str | None:

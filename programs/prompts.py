@@ -15,7 +15,7 @@ from synthwright.errors import ConfigError
 __all__ = ["FORMAT", "digest", "dump", "hash_of", "load", "of_predictor", "signature_of"]
 
 FORMAT = 2
-"""Since 2 a file says what the prompts were tuned for, and each predictor has the hash of its signature."""
+"""Format 2 has what format 1 has, and what the prompts were tuned for and the hash of each predictor's signature."""
 
 READABLE = (1, 2)
 

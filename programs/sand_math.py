@@ -2,9 +2,8 @@
 
 import asyncio
 import logging
-import random
 from collections.abc import Generator as Iteration
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -14,14 +13,14 @@ from synthwright.errors import ConfigError, ParseError, did_you_mean
 from synthwright.filters import EmbeddingNovelty, ExactDuplicate, Length
 from synthwright.filters.embedding import Neighbours
 from synthwright.pool import Pool, Seed
-from synthwright.programs.base import Frozen, Generator, unparsable
+from synthwright.programs.base import Frozen, Generator, as_is, reject, unparsable
 from synthwright.programs.blocks.models import one_lm
 from synthwright.programs.sand_math_arguments import check_arguments
 from synthwright.programs.sand_math_checks import STRUCTURAL, flaw
 from synthwright.programs.sand_math_hiking import Hiking, draw_ideas, hike_flaw
 from synthwright.programs.sand_math_panel import Equality, Panel, Solved, solved
+from synthwright.programs.sand_math_plan import planned
 from synthwright.programs.sand_math_screens import Screens
-from synthwright.programs.sand_math_seeds import given_seed
 from synthwright.programs.sand_math_similarity import (
     Embed,
     Known,
@@ -39,9 +38,6 @@ __all__ = ["BRANCHES", "SandMath"]
 
 BRANCHES = ("algebra", "geometry", "trigonometry", "number theory", "probability", "combinatorics")
 """The branches of the released code."""
-
-ONE_PASS = 8
-"""Problems of a run without a target."""
 
 _log = logging.getLogger("synthwright")
 
@@ -177,8 +173,8 @@ class SandMath(Generator[SandMathRow]):
         self.require_harder, self.recheck, self.checks = require_harder, recheck, checks
         self.min_words, self.temperature, self.solve_temperature = min_words, temperature, solve_temperature
         self.per_round, self.cycles, self.seed = per_round, cycles, seed
-        check_arguments(vars(self))
-        self._taxonomy = load_taxonomy(taxonomy)
+        check_arguments(as_is(self))
+        self.concepts = load_taxonomy(taxonomy)
         self.embed = embedder_of(embedder)
         self._remembered = Remembered(self.embed)
         self.tests = Neighbours([item.text for item in benchmark_items(self.against)], self.embed)
@@ -203,9 +199,8 @@ class SandMath(Generator[SandMathRow]):
         self.judge_copy = Frozen(prompts.JudgeCopy, temperature=0.0)
         self.rate = Frozen(prompts.RateDifficulty, temperature=rating_temperature)
         # drafts are compared with each other while the run is planned; these are for the harder versions
-        near = EmbeddingNovelty("question", self._remembered, max_duplicate, "cosine")
         length = () if min_words is None else (Length("response", min_words),)
-        self.filters = (*length, ExactDuplicate(("question",)), near)
+        self.filters = (*length, ExactDuplicate(("question",)), self.near_duplicates())
 
     # What to ask next
 
@@ -225,61 +220,11 @@ class SandMath(Generator[SandMathRow]):
         if any("step" in seed for seed in pool.seeds or ()):
             yield from super().plan(pool)
             return None
-        if pool.missing == 0:
-            return None
-        notes = pool.artifacts(Asked)
-        if waiting := [note.draft for note in notes if note.draft and note.round == pool.round - 1]:
-            yield from self._examinations(pool, waiting)
-            return None
-        rounds = max(len({note.round for note in notes}), pool.round // 2)
-        if rounds >= (self.cycles if pool.target is not None else 1):
-            if pool.target is None:
-                return None
-            return f"{rounds} rounds of writing gave {len(pool)} rows; more `cycles` or an easier `level` may give more"
-        given = None if pool.seeds is None else [given_seed(seed, i) for i, seed in enumerate(pool.seeds)]
-        if given is not None and not given:
-            return "there are no seeds"
-        if given is not None and len(notes) >= len(given):
-            return f"all {len(given)} seeds were asked"
-        count = self.per_round or pool.missing or (len(given) if given is not None else ONE_PASS)
-        for draw in range(len(notes), len(notes) + count):
-            if given is None:
-                yield {"step": "write", **self._subject(draw), "draw": draw, "round": pool.round}
-            elif draw < len(given):
-                yield {"step": "write", **given[draw], "draw": draw, "round": pool.round}
-        return None
+        return (yield from planned(as_is(self), pool))
 
-    def _subject(self, draw: int) -> dict[str, str]:
-        """Branches of a problem: shuffled ones take turns as the main one, another is drawn; and a concept.
-
-        Nothing is mixed in at the level `easy`: two steps of arithmetic have no room for a second branch.
-        """
-        turn, place = divmod(draw, len(self.branches))
-        order = list(self.branches)
-        random.Random(f"{self.seed}:{turn}:branches").shuffle(order)
-        branch = order[place]
-        rng = random.Random(f"{self.seed}:{draw}")
-        others = [other for other in self.branches if other != branch] or [branch]
-        mixed = rng.choice(others)  # drawn for every level, so that levels differ in nothing else
-        concepts = self._taxonomy[branch].concepts(self.level) if self.topics else []
-        return {
-            "branch": branch,
-            "other_branch": "" if self.level == "easy" else mixed,
-            "concept": rng.choice(concepts) if concepts else "",
-        }
-
-    def _examinations(self, pool: Pool[SandMathRow], waiting: Sequence[str]) -> Iterable[Seed]:
-        """Step 3: each draft with the earlier one that it repeats, if it does."""
-        drafts = {draft.id: draft for draft in pool.artifacts(Draft)}
-        index = EmbeddingNovelty("question", self._remembered, self.max_duplicate, "cosine")
-        for note in pool.artifacts(Examined):
-            if note.unique:
-                index.add(drafts[note.draft])
-        for name in waiting:
-            like = index.check(drafts[name])
-            if like is None:
-                index.add(drafts[name])
-            yield {"step": "examine", "draft": drafts[name].record(), "like": like or ""}
+    def near_duplicates(self) -> EmbeddingNovelty:
+        """An empty index of problems, which drops near-duplicates."""
+        return EmbeddingNovelty("question", self._remembered, self.max_duplicate, "cosine")
 
     def asks_solver(self) -> bool:
         """Whether the weaker solver is asked, given the LMs that serve it and the generator.
@@ -376,9 +321,7 @@ class SandMath(Generator[SandMathRow]):
         """The problem, or what is wrong with it."""
         found = flaw(question, reference.answer, reference.text, shown)
         if found and (self.checks or found.startswith(STRUCTURAL)):
-            reason, _, detail = found.partition(": ")
-            content = {"question": question, "answer": reference.answer, "solution": reference.text}
-            return Rejected(stage=stage, reason=reason, detail=detail, content=content)
+            return reject(stage, found, question=question, answer=reference.answer, solution=reference.text)
         return question, reference
 
     async def _agreed(
@@ -443,7 +386,7 @@ class SandMath(Generator[SandMathRow]):
 
     async def _hiked(self, row: SandMathRow, number: int) -> SandMathRow | Rejected:
         """Step 8: a harder version, solved, compared, screened and rated again; or why there is none."""
-        ideas = draw_ideas(self._taxonomy, row.branch, self.level, f"{self.seed}:{row.question}:{number}")
+        ideas = draw_ideas(self.concepts, row.branch, self.level, f"{self.seed}:{row.question}:{number}")
         written = await self._rewritten(row, ideas)
         if isinstance(written, Rejected):
             return written
@@ -476,7 +419,5 @@ class SandMath(Generator[SandMathRow]):
         made = self._usable("hike", question, reference, shown)
         found = None if isinstance(made, Rejected) else hike_flaw(question, row.question, ideas.theorem, self.checks)
         if found:
-            content = {"question": question, "answer": reference.answer, "hiked_from": row.id}
-            reason, _, detail = found.partition(": ")
-            return Rejected(stage="hike", reason=reason, detail=detail, content=content)
+            return reject("hike", found, question=question, answer=reference.answer, hiked_from=row.id)
         return made

@@ -33,9 +33,10 @@ _ASKS = re.compile(
 _CONSTANTS = re.compile(
     r"\\(?:d|t)?frac|\\sqrt|\\pi|\\cdot|\\times|\\left|\\right|\\log|\\ln|\\sin|\\cos|\\tan|\\binom"
 )
-_TERM = r"-?\d+(?:\.\d+)?(?:/\d+)?"
-_SUM = re.compile(
-    rf"(?<![-+*/×·÷^(]\s)(?<![\w.,^(+*/×·÷-])({_TERM}(?:\s*[-+*/×·÷]\s*{_TERM})+)\s*=\s*({_TERM})"
+_NUMBER = r"-?\d+(?:\.\d+)?"
+_TERM = rf"{_NUMBER}(?:/\d+)?"
+_SUM = re.compile(  # of numbers, not of terms: there would be two ways to read each `/`, and 2^n of a chain
+    rf"(?<![-+*/×·÷^(]\s)(?<![\w.,^(+*/×·÷-])({_NUMBER}(?:\s*[-+*/×·÷]\s*{_NUMBER})+)\s*=\s*({_TERM})"
     r"(?![\d.,]*\d|[a-zA-Z^(%]|\s*[-+*/×·÷^]\s*[\w(])"
 )
 _STEP = re.compile(rf"\s*([-+*/×·÷])\s*({_TERM})")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from synthwright.programs.blocks.completions import completion_text
 from synthwright.programs.sand_math_checks import VERIFIER
 from synthwright.programs.sand_math_panel import solved
 
@@ -20,16 +21,9 @@ def reward(completions: Sequence[Any], answer: Sequence[str], **columns: Any) ->
         answer: The right answer of each.
         **columns: Other columns, such as `difficulty_rating` and `branch`, which are not read.
     """
-    return [_reward(_text(each), known) for each, known in zip(completions, answer, strict=True)]
+    return [_reward(completion_text(each), known) for each, known in zip(completions, answer, strict=True)]
 
 
 def _reward(text: str, known: str) -> float:
     text = solved(text, "").text
     return float(VERIFIER(text, rf"\boxed{{{known}}}").ok)
-
-
-def _text(completion: Any) -> str:
-    """The text of a completion; of messages, what the assistant said."""
-    if isinstance(completion, str):
-        return completion
-    return "\n".join(message["content"] for message in completion if message.get("role", "assistant") == "assistant")

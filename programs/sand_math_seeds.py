@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from synthwright.errors import ConfigError
+from synthwright.programs.blocks.instruction_seeds import first_given, parents_of
 
 __all__ = ["given_seed"]
 
@@ -27,7 +28,7 @@ def given_seed(seed: Mapping[str, Any], index: int) -> dict[str, Any]:
         raise ConfigError(
             f"Seed {index} has the unknown field {sorted(unknown)[0]!r}; known: {', '.join(sorted(_KNOWN))}."
         )
-    question = _first(seed, _QUESTION)
+    question = first_given(seed, _QUESTION)
     if not isinstance(question, str) and not isinstance(seed.get("branch"), str):
         raise ConfigError(
             f"Seed {index} is {dict(seed)!r}; a seed of SandMath has a `question` (also named `problem` or "
@@ -38,10 +39,6 @@ def given_seed(seed: Mapping[str, Any], index: int) -> dict[str, Any]:
         data = seed.get("input")
         made["question"] = "\n".join(part for part in (question, data) if isinstance(part, str) and part)
         made |= {name: str(found) for name, names in (("solution", _SOLUTION), ("answer", _ANSWER))
-                 if (found := _first(seed, names)) is not None}  # fmt: skip
-    parents = [seed["id"]] if seed.get("id") else list(seed.get("parent_ids") or ())
+                 if (found := first_given(seed, names)) is not None}  # fmt: skip
+    parents = parents_of(seed)
     return {**made, "parent_ids": parents} if parents else made
-
-
-def _first(seed: Mapping[str, Any], names: tuple[str, ...]) -> Any:
-    return next((seed[name] for name in names if seed.get(name) not in (None, "")), None)  # 0 is an answer

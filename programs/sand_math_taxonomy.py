@@ -6,19 +6,16 @@ from functools import cache
 from pathlib import Path
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from synthwright.errors import ConfigError
 from synthwright.programs.base import data_path
+from synthwright.programs.blocks.yaml_files import Part
 
 __all__ = ["Branch", "Taxonomy", "Theorem", "Topic", "load_taxonomy", "names_theorem"]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Theorem(_Part):
+class Theorem(Part):
     """A theorem that a harder problem may hang on.
 
     Attributes:
@@ -32,7 +29,7 @@ class Theorem(_Part):
     marks: tuple[str, ...] = ()
 
 
-class Topic(_Part):
+class Topic(Part):
     """A topic of a branch.
 
     Attributes:
@@ -46,7 +43,7 @@ class Topic(_Part):
     easy: bool = False
 
 
-class Branch(_Part):
+class Branch(Part):
     """A branch of mathematics.
 
     Attributes:
@@ -65,7 +62,7 @@ class Branch(_Part):
         return [concept for topic in fitting for concept in topic.concepts]
 
 
-class Taxonomy(_Part):
+class Taxonomy(Part):
     """Branches, each with its concepts and theorems."""
 
     branches: tuple[Branch, ...] = Field(min_length=1)
@@ -84,10 +81,14 @@ def load_taxonomy(path: str | Path | None = None) -> Taxonomy:
     Raises:
         ConfigError: There is no such place, a file is not of that form, or a branch is there twice.
     """
-    return _read(data_path("sand_math") if path is None else Path(path))
+    return _shipped() if path is None else _read(Path(path))
 
 
 @cache
+def _shipped() -> Taxonomy:
+    return _read(data_path("sand_math"))
+
+
 def _read(path: Path) -> Taxonomy:
     files = sorted(path.glob("*.yaml")) if path.is_dir() else [path]
     if not files:

@@ -2,30 +2,25 @@
 
 from collections.abc import Generator as PythonGenerator
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from typing import Any, ClassVar, Literal, TypeVar, get_args
+from typing import Any, ClassVar
 
 import dspy
-from pydantic import BaseModel, ValidationError
 
-from synthwright.errors import ConfigError, ParseError, TruncatedResponseError, did_you_mean
+from synthwright.errors import ConfigError, ParseError
 from synthwright.filters import ExactDuplicate, RougeNovelty
 from synthwright.pool import Pool, Seed
 from synthwright.programs import self_instruct_checks as rules
 from synthwright.programs import self_instruct_rounds as rounds
-from synthwright.programs.base import Generator, data_path, read_jsonl, unparsable
+from synthwright.programs.base import Generator, as_is, data_path, read_jsonl, unparsable
+from synthwright.programs.blocks.arguments import given
+from synthwright.programs.self_instruct_arguments import check_arguments
+from synthwright.programs.self_instruct_instances import Admission, instances, settled
 from synthwright.programs.self_instruct_seeds import SeedTask, seed_tasks
 from synthwright.signatures import self_instruct as prompts
 from synthwright.signatures.rows import Rejected
-from synthwright.signatures.self_instruct import LabelledInput, Proposed, Settled, Similar, TaskInstance, TaskRow
+from synthwright.signatures.self_instruct import Proposed, Settled, Similar, TaskRow
 
 __all__ = ["Admission", "SelfInstruct"]
-
-Admission = Literal["with_instance", "at_once"]
-"""When an instruction joins the pool: with its first valid instance (the paper's figure 2), or as soon as it passes
-the instruction filters, before any instance exists (the released code)."""
-
-BaseModelT = TypeVar("BaseModelT", bound=BaseModel)
 
 
 class SelfInstruct(Generator[TaskRow]):
@@ -163,11 +158,11 @@ class SelfInstruct(Generator[TaskRow]):
         self.instance_temperature = instance_temperature
         self.instance_presence_penalty, self.instance_max_tokens = instance_presence_penalty, instance_max_tokens
         self.seed = seed
-        self._validate()
-        proposing = _given(
+        check_arguments(as_is(self))
+        proposing = given(
             temperature=temperature, top_p=top_p, presence_penalty=presence_penalty, max_tokens=max_tokens
         )
-        writing = _given(
+        writing = given(
             temperature=instance_temperature,
             presence_penalty=instance_presence_penalty,
             max_tokens=instance_max_tokens,
@@ -196,14 +191,14 @@ class SelfInstruct(Generator[TaskRow]):
             ConfigError: A seed cannot be read, or `classification_only` and no seed is a classification.
         """
         seeds = seed_tasks(pool.seeds)
-        proposed, settled = pool.artifacts(Proposed), pool.artifacts(Settled)
-        first = 1 + max((each.number for each in settled), default=-1)
-        machine = [each for each in settled if each.accepted]
+        proposed, done = pool.artifacts(Proposed), pool.artifacts(Settled)
+        first = 1 + max((each.number for each in done), default=-1)
+        machine = [each for each in done if each.accepted]
         if first < len(proposed):
             yield from rounds.to_settle(proposed, first, self._novelty(seeds, machine), self.neighbours)
         elif pool.target is None and pool.round > 0:
             return None
-        elif (barren := rounds.barren_rounds(pool.round, settled)) >= self.patience:
+        elif (barren := rounds.barren_rounds(pool.round, done)) >= self.patience:
             return f"{barren} rounds of requests in a row brought no new task ({len(machine)} are in the pool)"
         else:
             people = [seed for seed in seeds if seed.is_classification] if self.classification_only else seeds
@@ -250,9 +245,9 @@ class SelfInstruct(Generator[TaskRow]):
         if not text or not_novel is not None:
             stage, reason = ("novelty", "not_novel") if text else ("seed", "empty_seed")
             rejected = [Rejected(stage=stage, reason=reason, detail=not_novel or "", content=about)]
-            return dspy.Prediction(rows=[], rejected=rejected, artifacts=[_settled(number, about)])
+            return dspy.Prediction(rows=[], rejected=rejected, artifacts=[settled(number, about)])
         rejected = []
-        is_classification, class_labels, instances = await self._instances(about, rejected)
+        is_classification, class_labels, made = await instances(as_is(self), about, rejected)
         nearest = tuple(Similar(instruction=other, score=score) for score, other in most_similar)
         shared: dict[str, Any] = {
             **about,
@@ -262,8 +257,8 @@ class SelfInstruct(Generator[TaskRow]):
             "mean_similarity": sum(each.score for each in nearest) / len(nearest) if nearest else 0.0,
             "parent_ids": tuple(parent_ids),
         }
-        rows = [TaskRow(**shared, **instance.model_dump()) for instance in instances]
-        return dspy.Prediction(rows=rows, rejected=rejected, artifacts=[_settled(number, about, rows, self.admit)])
+        rows = [TaskRow(**shared, **instance.model_dump()) for instance in made]
+        return dspy.Prediction(rows=rows, rejected=rejected, artifacts=[settled(number, about, rows, self.admit)])
 
     def _novelty(self, seeds: Sequence[SeedTask], machine: Sequence[Settled]) -> RougeNovelty:
         known = (*(seed.instruction for seed in seeds), *self._demonstrated())
@@ -314,147 +309,3 @@ class SelfInstruct(Generator[TaskRow]):
         if failure is None and "asks_nothing" in self.checks and rules.asks_nothing(instruction):
             return "asks_nothing", ""
         return failure
-
-    async def _instances(
-        self, about: dict[str, Any], rejected: list[Rejected]
-    ) -> tuple[bool, tuple[str, ...], list[TaskInstance]]:
-        """The verdict, the labels and the valid instances of one instruction; what is dropped joins `rejected`."""
-        instruction = about["instruction"]
-        try:
-            is_classification = (await self.identify.acall(instruction=instruction)).is_classification
-        except ParseError as error:  # anything but a clear yes counts as no, as in the released code
-            is_classification = rules.says_yes(str(getattr(error, "lm_response", None) or ""))
-        labels: tuple[str, ...] = ()
-        if is_classification:
-            labels, written = await self._label_first(about, rejected)
-        else:
-            written = await self._input_first(about, rejected)
-        if written and self.rewrite_output:
-            written = await self._rewritten(about, written, rejected)
-        cleaned = [self._clean(instruction, instance) for instance in written]
-        key, examples = (
-            f"{self.seed}:{instruction}",
-            _shown_by(self.output_first if is_classification else self.input_first),
-        )
-        kept, dropped = rules.filter_instances(instruction, cleaned, self.checks, key, examples)
-        for instance, reason, detail in dropped:
-            content = {**about, "is_classification": is_classification, **instance.model_dump()}
-            rejected.append(Rejected(stage="instance", reason=reason, detail=detail, content=content))
-        return is_classification, labels, kept
-
-    async def _input_first(self, about: dict[str, Any], rejected: list[Rejected]) -> list[TaskInstance]:
-        try:
-            written = (await self.input_first.acall(instruction=about["instruction"])).instances
-        except ParseError as error:
-            rejected.append(unparsable("input_first", error, **about))
-            return _salvaged(error, TaskInstance)
-        if not written:
-            rejected.append(Rejected(stage="input_first", reason="no_instances", content=about))
-        return written
-
-    async def _label_first(
-        self, about: dict[str, Any], rejected: list[Rejected]
-    ) -> tuple[tuple[str, ...], list[TaskInstance]]:
-        instruction = about["instruction"]
-        try:
-            reply = await self.output_first.acall(instruction=instruction)
-            listed, labelled = tuple(reply.class_labels), reply.instances
-        except ParseError as error:
-            rejected.append(unparsable("output_first", error, **about))
-            listed, labelled = rules.complete_texts(getattr(error, "text", "")), _salvaged(error, LabelledInput)
-        else:
-            if not labelled:
-                rejected.append(Rejected(stage="output_first", reason="no_instances", content=about))
-        alone = rules.only_label(listed, labelled) if "one_label" in self.checks else None
-        written = []
-        for each in labelled:
-            failure = ("one_label", f"no label but {alone!r}") if alone else None
-            failure = failure or rules.label_failure(instruction, listed, each.class_label, self.checks)
-            if failure:
-                content = {**about, "is_classification": True, "input": each.input, "output": each.class_label}
-                rejected.append(Rejected(stage="instance", reason=failure[0], detail=failure[1], content=content))
-            else:
-                written.append(TaskInstance(input=each.input, output=each.class_label))
-        return listed, written
-
-    async def _rewritten(
-        self, about: dict[str, Any], written: list[TaskInstance], rejected: list[Rejected]
-    ) -> list[TaskInstance]:
-        anew = []
-        for instance in written:
-            try:
-                reply = await self.rewrite.acall(instruction=about["instruction"], input=instance.input)
-            except ParseError as error:
-                rejected.append(unparsable("rewrite", error, **about, **instance.model_dump()))
-            else:
-                anew.append(TaskInstance(input=instance.input, output=reply.output))
-        return anew
-
-    def _clean(self, instruction: str, instance: TaskInstance) -> TaskInstance:
-        input = instance.input.strip()
-        return TaskInstance(
-            input=rules.tidy_input(instruction, input) if self.tidy_inputs else input, output=instance.output.strip()
-        )
-
-    def _validate(self) -> None:
-        for name in self.checks:
-            if name not in rules.CHECKS:
-                raise ConfigError(f"SelfInstruct has no check {name!r}. {did_you_mean(name, rules.CHECKS)}")
-        if self.admit not in get_args(Admission):
-            raise ConfigError(f"`admit` must be one of {', '.join(get_args(Admission))}, got {self.admit!r}.")
-        bounds = {
-            "shown": (1, None),
-            "machine_shown": (0, self.shown),
-            "requests_per_round": (1, None),
-            "growth": (0, 1),
-            "patience": (1, None),
-            "threshold": (1e-6, 1),
-            "neighbours": (0, None),
-            "min_words": (1, self.max_words),
-            "temperature": (0, 2),
-            "top_p": (1e-6, 1),
-            "presence_penalty": (-2, 2),
-            "max_tokens": (1, None),
-            "instance_temperature": (0, 2),
-            "instance_presence_penalty": (-2, 2),
-            "instance_max_tokens": (1, None),
-        }
-        for name, (least, most) in bounds.items():
-            value = getattr(self, name)
-            if value is not None and (value < least or (most is not None and value > most)):
-                until = f" and at most {most}" if most is not None else ""
-                raise ConfigError(f"`{name}` must be at least {least}{until}, got {value!r}.")
-
-
-def _settled(
-    number: int, about: dict[str, Any], rows: Sequence[TaskRow] = (), admit: Admission | None = None
-) -> Settled:
-    """What plans need to know of a proposal; without `admit` it was refused before any instance was asked for."""
-    return Settled(
-        number=number,
-        instruction=about["instruction"],
-        accepted=admit == "at_once" or bool(rows),
-        round=about["round"],
-        row_ids=tuple(row.id for row in rows),
-    )
-
-
-def _salvaged(error: Exception, kind: type[BaseModelT]) -> list[BaseModelT]:
-    """The complete instances of a reply that was cut at its token limit: only the last is lost."""
-    if not isinstance(error, TruncatedResponseError):
-        return []
-    found = []
-    for value in rules.complete_objects(error.text):
-        with suppress(ValidationError):
-            found.append(kind.model_validate(value))
-    return found
-
-
-def _shown_by(predictor: dspy.Predict) -> list[TaskInstance]:
-    """The instances in a predictor's demonstrations, which a weak LM likes to hand in as its own."""
-    shown = [dict(each) for demo in predictor.demos for each in demo.get("instances") or ()]
-    return [TaskInstance(input=each["input"], output=each.get("output") or each["class_label"]) for each in shown]
-
-
-def _given(**sampling: Any) -> dict[str, Any]:
-    return {name: value for name, value in sampling.items() if value is not None}

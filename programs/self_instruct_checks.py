@@ -207,7 +207,7 @@ def complete_objects(text: str) -> list[dict[str, str]]:
     while position < len(text) and text[position] == "{":
         try:
             value, position = decoder.raw_decode(text, position)
-        except ValueError:
+        except (ValueError, RecursionError):
             break
         found.append(value)
         position += len(text[position:]) - len(text[position:].lstrip(", \t\r\n"))
@@ -218,7 +218,7 @@ def complete_texts(text: str) -> tuple[str, ...]:
     """The first list in a cut reply if it is whole and holds texts only, such as the labels; else nothing."""
     try:
         value, _ = json.JSONDecoder().raw_decode(text, text.index("["))
-    except ValueError:
+    except (ValueError, RecursionError):
         return ()
     return tuple(value) if all(isinstance(each, str) for each in value) else ()
 

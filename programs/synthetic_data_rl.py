@@ -1,24 +1,23 @@
 """SyntheticDataRL: from a task definition to checked questions at the edge of what a base model can do."""
 
-import random
-from collections import Counter
 from collections.abc import Generator as Iteration
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal
 
 import dspy
 
 from synthwright.errors import ConfigError, ParseError, did_you_mean
 from synthwright.filters import ExactDuplicate, RougeNovelty, SpecialTokens
 from synthwright.pool import Pool, Seed
-from synthwright.programs.base import Generator, unparsable
+from synthwright.programs.base import Generator, as_is, reject, unparsable
+from synthwright.programs.synthetic_data_rl_arguments import check_arguments
 from synthwright.programs.synthetic_data_rl_checks import STRUCTURAL, flaw
-from synthwright.programs.synthetic_data_rl_ground import SHOWN, ground
+from synthwright.programs.synthetic_data_rl_ground import ground
 from synthwright.programs.synthetic_data_rl_library import Library, retrievers_of
+from synthwright.programs.synthetic_data_rl_plan import planned
 from synthwright.programs.synthetic_data_rl_rows import Bench, Draft, read_draft
-from synthwright.programs.synthetic_data_rl_seeds import given_seed
-from synthwright.programs.synthetic_data_rl_selection import Selection, least_used, rearranged, select, unfit
+from synthwright.programs.synthetic_data_rl_selection import Selection, rearranged, unfit
 from synthwright.programs.synthetic_data_rl_tasks import Task, load_task
 from synthwright.programs.voting import Ties
 from synthwright.retrieval import neutralise
@@ -29,7 +28,6 @@ from synthwright.signatures.synthetic_data_rl import (
     Candidate,
     GenerateChoiceSample,
     GenerateSample,
-    Ground,
     MakeEasier,
     MakeEasierChoice,
     MakeHarder,
@@ -42,9 +40,6 @@ from synthwright.signatures.synthetic_data_rl import (
 )
 
 __all__ = ["SyntheticDataRL"]
-
-ONE_PASS = 8
-"""Samples of a run without a target."""
 
 
 class SyntheticDataRL(Generator[SyntheticRow]):
@@ -197,7 +192,7 @@ class SyntheticDataRL(Generator[SyntheticRow]):
         self.selection: Selection = selection
         self.cycles, self.checks, self.max_similarity = cycles, checks, max_similarity
         self.shuffle_options, self.seed = shuffle_options, seed
-        self._validate()
+        check_arguments(as_is(self))
         self.sources = retrievers_of(library)  # made once: subjects share their indexes
 
         choice = self.task.answer.kind == "choice"
@@ -229,73 +224,7 @@ class SyntheticDataRL(Generator[SyntheticRow]):
         if any("step" in seed for seed in pool.seeds or ()):
             yield from super().plan(pool)
             return None
-        if pool.missing == 0:
-            return None
-        given = None if pool.seeds is None else [given_seed(seed, i) for i, seed in enumerate(pool.seeds)]
-        searches = given is None and self.grounding != "none"
-        grounds = pool.artifacts(Ground)
-        if not grounds and (searches or self.task.examples):
-            if pool.round:
-                return "nothing is known about the task: the first round failed"
-            for subject in self.task.subjects or ("",):
-                yield {"step": "ground", "subject": subject, "retrieve": searches}
-            return None
-        offered = {note.candidate for note in pool.artifacts(Offered)}
-        waiting = [row for row in pool.artifacts(Candidate) if row.id not in offered]
-        if chosen := select(waiting, self.selection, f"{self.seed}:{pool.round}"):
-            yield from self._offers(pool, chosen)
-            return None
-        notes = pool.artifacts(Sampled)
-        cycle = max((note.cycle for note in notes), default=-1) + 1
-        if cycle >= (self.cycles if pool.target is not None else 1):
-            return f"{cycle} cycles gave {len(pool)} rows; more cycles or samples, or a looser selection, may give more"
-        return (yield from self._asks(pool, grounds, given, cycle, len(notes)))
-
-    def _offers(self, pool: Pool[SyntheticRow], chosen: Sequence[SyntheticRow]) -> Iterable[Seed]:
-        used = Counter(row.answer for row in pool)
-        for row in chosen:
-            seed: dict[str, Any] = {"step": "select", "candidate": row.record()}
-            if self.shuffle_options and row.options:
-                seed["place"] = least_used(used, len(row.options), f"{self.seed}:{row.id}")
-            yield seed
-
-    def _asks(
-        self,
-        pool: Pool[SyntheticRow],
-        grounds: Sequence[Ground],
-        given: Sequence[Mapping[str, Any]] | None,
-        cycle: int,
-        first: int,
-    ) -> Iteration[Seed, None, str | None]:
-        """The samples of a cycle: passage i feeds sample i, subjects and the user's seeds take turns."""
-        count = self.samples or (len(given) if given else pool.missing) or ONE_PASS
-        by_subject = {ground.subject: ground for ground in grounds}
-        subjects = self.task.subjects or ("",)
-        asked = 0
-        for draw in range(first, first + count):
-            subject = subjects[draw % len(subjects)]
-            ground = by_subject.get(subject, Ground(subject=subject))
-            ask: dict[str, Any] = {"step": "sample", "draw": draw, "cycle": cycle}
-            if given is not None:
-                if not given:
-                    return "there are no seeds"
-                ask |= given[draw % len(given)]
-            else:
-                turn = draw // len(subjects)
-                if ground.passages and (turn < len(ground.passages) or self.reuse_passages):
-                    source = ground.passages[turn % len(ground.passages)]
-                    ask |= source.model_dump(exclude={"id", "parent_ids", "provenance"})
-                elif ground.passages or self.grounding == "required":
-                    continue
-            ask |= {"subject": subject} if subject else {}
-            rng = random.Random(f"{self.seed}:{draw}")
-            if self.task.examples and rng.random() < self.examples_share:
-                examples = range(len(self.task.examples))
-                shown = sorted(rng.sample(examples, min(SHOWN, len(examples))))
-                ask |= {"shown": shown, "pattern": ground.pattern}
-            asked += 1
-            yield ask
-        return None if asked else "there are no passages left, or none was found for the keywords of the task"
+        return (yield from planned(as_is(self), pool))
 
     # How to ask
 
@@ -370,7 +299,7 @@ class SyntheticDataRL(Generator[SyntheticRow]):
         note = Sampled(draw=draw, cycle=cycle)
         for row in rows:
             if found := unfit(row, self.selection):
-                rejected.append(_reject("select", found, **row.record()))
+                rejected.append(reject("select", found, **row.record()))
         if emit:
             return dspy.Prediction(rows=[r for r in rows if not unfit(r, self.selection)], rejected=rejected)
         candidates = [Candidate.model_validate(row.record()) for row in rows]
@@ -406,7 +335,7 @@ class SyntheticDataRL(Generator[SyntheticRow]):
         found = flaw(draft.question, draft.options, choices=choices, **about)
         if found and (self.checks or found.startswith(STRUCTURAL)):
             content = {"question": draft.question, "options": list(draft.options), "answer": draft.answer}
-            return _reject(stage, found, **content, passage=about.get("passage", ""))
+            return reject(stage, found, **content, passage=about.get("passage", ""))
         return draft
 
     async def _family(
@@ -455,36 +384,3 @@ class SyntheticDataRL(Generator[SyntheticRow]):
             changes = {"parent_ids": (row.id, *row.parent_ids), "verifier": settings}
             row = moved.model_copy(update=changes)
         return dspy.Prediction(rows=[row], artifacts=[note])
-
-    def _validate(self) -> None:
-        choices = {
-            "grounding": ("required", "preferred", "none"),
-            "ties": get_args(Ties),
-            "base": ("typed", "completion"),
-            "selection": get_args(Selection),
-        }
-        for name, known in choices.items():
-            if getattr(self, name) not in known:
-                raise ConfigError(f"`{name}` must be one of {', '.join(known)}, got {getattr(self, name)!r}.")
-        whole = {"passages": 1, "passage_chars": 40, "samples": 1, "votes": 1, "min_margin": 0, "attempts": 1}
-        for name, least in {**whole, "cycles": 1, "base_tokens": 1}.items():
-            value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
-                raise ConfigError(f"`{name}` must be a whole number of at least {least}, got {value!r}.")
-        for name in ("examples_share", "min_agreement", "max_similarity", "base_top_p"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value <= 1:
-                raise ConfigError(f"`{name}` must be in [0, 1], got {value!r}.")
-        for name in ("temperature", "base_temperature"):
-            if not 0 <= getattr(self, name) <= 2:
-                raise ConfigError(f"`{name}` must be at least 0 and at most 2, got {getattr(self, name)!r}.")
-        if self.attempts > 1 and self.base_temperature == 0:
-            raise ConfigError("`base_temperature=0` makes all draws the same one: no pass rate. Use more than 0.")
-        if self.min_margin > self.votes + self.draft_votes:
-            raise ConfigError(f"`min_margin={self.min_margin}` cannot be reached with {self.votes} votes.")
-
-
-def _reject(stage: str, found: str, **content: Any) -> Rejected:
-    """The reject for a verdict such as `too_long: 300 words`."""
-    reason, _, detail = found.partition(": ")
-    return Rejected(stage=stage, reason=reason, detail=detail, content=content)

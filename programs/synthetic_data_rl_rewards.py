@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from synthwright.errors import ConfigError
+from synthwright.programs.blocks.completions import completion_text
 from synthwright.programs.synthetic_data_rl_checks import verifier_from
 from synthwright.signatures.synthetic_data_rl import SyntheticRow
 
@@ -55,7 +56,7 @@ def _rewards(
     completions: Sequence[Any], answers: Sequence[str], settings: Sequence[str], wrong_answer: float
 ) -> list[float]:
     return [
-        _reward(_text(completion), answer, setting, wrong_answer)
+        _reward(completion_text(completion), answer, setting, wrong_answer)
         for completion, answer, setting in zip(completions, answers, settings, strict=True)
     ]
 
@@ -69,13 +70,6 @@ def _reward(text: str, answer: str, settings: str, wrong_answer: float) -> float
         return 1.0
     typed = '"choice"' in settings or '"label"' in settings
     return wrong_answer if verdict.reason == "different" and typed else 0.0
-
-
-def _text(completion: Any) -> str:
-    """The text of a completion; of messages, what the assistant said."""
-    if isinstance(completion, str):
-        return completion
-    return "\n".join(message["content"] for message in completion if message.get("role", "assistant") == "assistant")
 
 
 def verl_record(row: SyntheticRow, index: int, split: str = "train") -> dict[str, Any]:

@@ -12,6 +12,7 @@ import dspy
 from synthwright.errors import ParseError
 from synthwright.lms.raw import RawCompletion
 from synthwright.programs.base import Frozen, unparsable
+from synthwright.programs.blocks.arguments import given
 from synthwright.programs.synthetic_data_rl_checks import bare_options, verifier_from
 from synthwright.programs.synthetic_data_rl_tasks import Task
 from synthwright.programs.voting import Ties, solve_rate, vote
@@ -109,8 +110,7 @@ class Bench:
         All are hidden from optimizers: an optimized vote would agree, not be right, and the base model's prompt is what
         defines difficulty.
         """
-        sampling = {"top_p": program.base_top_p, "max_tokens": program.base_tokens}
-        sampling = {name: value for name, value in sampling.items() if value is not None}
+        sampling = given(top_p=program.base_top_p, max_tokens=program.base_tokens)
         greedy: dict[str, Any] = {**sampling, "temperature": 0.0}
         drawn: dict[str, Any] = {**sampling, "temperature": program.base_temperature}
         solve = Frozen(SolveForVote, temperature=program.temperature)
@@ -181,7 +181,7 @@ class Bench:
         drawn = await self._draws(program.attempt, question, program.attempts)
         replies = [text if usable else None for text, usable in drawn]
         rate = await asyncio.to_thread(solve_rate, replies, answer, verifier)
-        right = [reply is not None and verifier(reply, answer).ok for reply in replies]
+        right = await asyncio.to_thread(lambda: [reply is not None and verifier(reply, answer).ok for reply in replies])
         flags = ("identical_attempts",) if rate.identical else () if rate.reliable else ("one_attempt",)
         return {
             "solved": solved,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from synthwright.errors import ConfigError
+from synthwright.programs.blocks.instruction_seeds import first_given, parents_of
 
 __all__ = ["given_seed"]
 
@@ -26,22 +27,18 @@ def given_seed(seed: Mapping[str, Any], index: int) -> dict[str, Any]:
         raise ConfigError(
             f"Seed {index} has the unknown field {sorted(unknown)[0]!r}; known: {', '.join(sorted(_KNOWN))}."
         )
-    question, passage = _first(seed, _QUESTION), _first(seed, _PASSAGE)
+    question, passage = first_given(seed, _QUESTION), first_given(seed, _PASSAGE)
     if not isinstance(question or passage, str):
         raise ConfigError(
             f"Seed {index} is {dict(seed)!r}; a seed of SyntheticDataRL has a `passage`, or a `question` (also named "
             "`instruction`), both text."
         )
-    parents = [seed["id"]] if seed.get("id") else list(seed.get("parent_ids") or ())
+    parents = parents_of(seed)
     made: dict[str, Any] = {"parent_ids": parents} if parents else {}
     if isinstance(question, str):
         whole = "\n".join(part for part in (question, str(seed.get("input") or "")) if part)
-        answer = _first(seed, _ANSWER)
+        answer = first_given(seed, _ANSWER)
         made |= {"question": whole, "answer": "" if answer is None else str(answer)}  # 0 is an answer
         return made | ({"options": list(seed["options"])} if isinstance(seed.get("options"), list | tuple) else {})
     about = {name: str(seed[name]) for name in ("title", "url", "licence") if seed.get(name)}
     return made | {"passage": passage} | about
-
-
-def _first(seed: Mapping[str, Any], names: tuple[str, ...]) -> Any:
-    return next((seed[name] for name in names if seed.get(name) not in (None, "")), None)

@@ -12,7 +12,7 @@ from synthwright.errors import ConfigError, ParseError, did_you_mean
 from synthwright.filters import ExactDuplicate
 from synthwright.pool import Pool, Seed
 from synthwright.programs import targen_prompts as prompts
-from synthwright.programs.base import Frozen, Generator, unparsable
+from synthwright.programs.base import Frozen, Generator, reject, unparsable
 from synthwright.programs.blocks.texts import occurrences, restates, words
 from synthwright.programs.targen_checks import problem
 from synthwright.programs.targen_files import load_task
@@ -232,7 +232,7 @@ class TarGEN(Generator[LabelledRow]):
         seeds, rejected = [], []
         for text in listed(reply.texts.root)[: self.instances_per_context]:
             if self.checks and (found := self._unfit(text, context)):
-                rejected.append(_reject("instances", found, context=context, seed=text))
+                rejected.append(reject("instances", found, context=context, seed=text))
             else:
                 seeds.append(text)
         artifact = InstanceSeeds(context=context, seeds=tuple(seeds), round=round, kept=kept)
@@ -262,12 +262,12 @@ class TarGEN(Generator[LabelledRow]):
             return _dropped(unparsable("write", error, context=context, seed=seed, label=label))
         written = self.task.place(label, {name: " ".join(reply[name].split()) for name in self.task.written})
         if empty := [name for name, text in written.items() if not text]:
-            lost = _reject("write", f"empty: {empty[0]}", context=context, seed=seed, label=label, fields=written)
+            lost = reject("write", f"empty: {empty[0]}", context=context, seed=seed, label=label, fields=written)
             return _dropped(lost)
         texts = {self.task.seed_field: seed, **constraint.given, **written}
         row = self._row(texts, label, context, reply.explanation.strip(), variant)
         if self.checks and (found := problem(self.task.checks, row.fields, label)):  # before more calls are spent on it
-            return _dropped(_reject("checks", found, **row.record()))
+            return _dropped(reject("checks", found, **row.record()))
         return await self._recheck(row) if self.self_correct else await self._solved(row)
 
     def _row(
@@ -306,7 +306,7 @@ class TarGEN(Generator[LabelledRow]):
         changes = {"label": label, "was_corrected": label != row.label, "corrected_explanation": why}
         checked = row.model_copy(update=changes)
         if checked.was_corrected and self.drop_corrected:
-            return _dropped(_reject("correct", f"label_corrected: {row.label} -> {label}: {why}", **checked.record()))
+            return _dropped(reject("correct", f"label_corrected: {row.label} -> {label}: {why}", **checked.record()))
         return await self._solved(checked)
 
     async def _recheck_answer(self, row: LabelledRow) -> dspy.Prediction:
@@ -327,7 +327,7 @@ class TarGEN(Generator[LabelledRow]):
             update |= {"fields": fields, "label": self.task.answer_text(fields), "was_corrected": True}
         checked = row.model_copy(update=update)
         if changed and self.drop_corrected:
-            return _dropped(_reject("correct", f"label_corrected: {row.label} -> {checked.label}", **checked.record()))
+            return _dropped(reject("correct", f"label_corrected: {row.label} -> {checked.label}", **checked.record()))
         return await self._solved(checked)
 
     async def _solved(self, row: LabelledRow) -> dspy.Prediction:
@@ -342,7 +342,7 @@ class TarGEN(Generator[LabelledRow]):
                 return _dropped(unparsable("solve", error, **row.record()))
         if self.require_agreement and not self._agrees(row):
             found = f"solver_disagrees: {row.solver_label}, not {row.label}"
-            return _dropped(_reject("solve", found, **row.record()))
+            return _dropped(reject("solve", found, **row.record()))
         if self.hide_seed:
             with contextlib.suppress(*ParseError):
                 blind = await self._answer({**shown, self.task.seed_field: HIDDEN})
@@ -363,11 +363,5 @@ class TarGEN(Generator[LabelledRow]):
         return words(row.solver_label) == words(row.label)
 
 
-def _reject(stage: str, found: str, **content: Any) -> Rejected:
-    """The reject for a verdict such as `wrong_length: 3 words`."""
-    reason, _, detail = found.partition(": ")
-    return Rejected(stage=stage, reason=reason, detail=detail, content=content)
-
-
-def _dropped(reject: Rejected) -> dspy.Prediction:
-    return dspy.Prediction(rows=[], rejected=[reject])
+def _dropped(rejected: Rejected) -> dspy.Prediction:
+    return dspy.Prediction(rows=[], rejected=[rejected])

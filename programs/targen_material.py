@@ -13,7 +13,7 @@ __all__ = ["ATTEMPTS", "Material", "folded", "listed"]
 ATTEMPTS = 3
 """Rounds in which an instance seed given by the user is tried, as long as no row of it is kept. Ours."""
 
-_MARKER = re.compile(r"^\s*(?:\d{1,3}[.)]|[-*•])\s+", re.MULTILINE)
+_MARKER = re.compile(r"^[^\S\n]*(?:\d{1,3}[.)]|[-*•])\s+", re.MULTILINE)
 
 
 class Material:

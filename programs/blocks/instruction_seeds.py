@@ -1,12 +1,12 @@
 """Rows of another run as seeds: what a chain of methods hands on."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from synthwright.errors import ConfigError
 from synthwright.pool import Seed
 
-__all__ = ["is_row", "seed_of_row"]
+__all__ = ["first_given", "is_row", "parents_of", "seed_of_row"]
 
 
 def is_row(seed: Seed) -> bool:
@@ -38,3 +38,13 @@ def seed_of_row(record: Mapping[str, Any], index: int = 0) -> dict[str, Any]:
     }
     response = record.get("response") or record.get("output")
     return {**seed, "response": response} if isinstance(response, str) and response.strip() else seed
+
+
+def first_given(seed: Mapping[str, Any], names: Iterable[str]) -> Any:
+    """The value of the first of some fields that is there and not empty, or None; 0 and False are values."""
+    return next((seed[name] for name in names if seed.get(name) not in (None, "")), None)
+
+
+def parents_of(seed: Mapping[str, Any]) -> list[str]:
+    """Ids of the rows that a seed comes from: its own id if it is a row, else its `parent_ids`."""
+    return [seed["id"]] if seed.get("id") else list(seed.get("parent_ids") or ())

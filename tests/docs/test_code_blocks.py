@@ -17,6 +17,7 @@ from unittest import SkipTest
 import dspy
 import pytest
 import typer
+from riddles import Riddles
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 from typer.core import TyperGroup
@@ -46,27 +47,6 @@ REPLY = {
     "response": "Flour, water, salt and yeast are kneaded, left to rise and baked.",
 }
 """What the scripted LM says to everything: the fields of the signatures whose rows a page goes on with."""
-
-
-class Riddle(sw.Row):
-    word: str
-    riddle: str
-
-
-class WriteRiddle(dspy.Signature):
-    """Write a riddle about the word."""
-
-    word: str = dspy.InputField()
-    riddle: str = dspy.OutputField()
-
-
-class Riddles(sw.Generator[Riddle]):
-    def __init__(self) -> None:
-        super().__init__()
-        self.write = dspy.Predict(WriteRiddle)
-
-    async def aforward(self, word: str) -> dspy.Prediction:
-        return dspy.Prediction(rows=[Riddle(word=word, riddle=(await self.write.acall(word=word)).riddle)])
 
 
 def script(name: str = "lm") -> ScriptedLM:

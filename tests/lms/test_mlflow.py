@@ -2,6 +2,7 @@
 
 import dspy
 import pytest
+from riddles import Riddles
 
 import synthwright as sw
 from synthwright.testing import ScriptedLM
@@ -9,28 +10,6 @@ from synthwright.testing import ScriptedLM
 mlflow = pytest.importorskip("mlflow", reason="mlflow is not installed: make test-mlflow")
 
 pytestmark = pytest.mark.filterwarnings("default")  # those of mlflow and what it brings
-
-
-class Riddle(sw.Row):
-    word: str
-    riddle: str
-
-
-class WriteRiddle(dspy.Signature):
-    """Write a riddle."""
-
-    word: str = dspy.InputField()
-    riddle: str = dspy.OutputField()
-
-
-class Riddles(sw.Generator[Riddle]):
-    def __init__(self) -> None:
-        super().__init__()
-        self.write = dspy.ChainOfThought(WriteRiddle)
-
-    async def aforward(self, word: str) -> dspy.Prediction:
-        found = await self.write.acall(word=word)
-        return dspy.Prediction(rows=[Riddle(word=word, riddle=found.riddle)])
 
 
 @pytest.fixture
@@ -47,7 +26,7 @@ def store(tmp_path):
 
 def test_every_seed_is_a_trace_with_its_calls_and_their_prompts(store, tmp_path):
     words = [{"word": word} for word in ("snow", "tide")]
-    answer = {"write": {"reasoning": "It falls.", "riddle": "I fall, yet never break."}}
+    answer = {"write": {"riddle": "I fall, yet never break."}}
     plain = sw.generate(Riddles(), seeds=words, lms=ScriptedLM(answer), out=tmp_path / "plain")
     assert len(plain) == 2
     mlflow.flush_trace_async_logging()
@@ -58,13 +37,13 @@ def test_every_seed_is_a_trace_with_its_calls_and_their_prompts(store, tmp_path)
         assert {"LLM", "CHAIN"} <= set(spans) or {"CHAT_MODEL", "CHAIN"} <= set(spans)
         call = spans.get("CHAT_MODEL") or spans["LLM"]
         asked = str(call.inputs)
-        assert "Write a riddle." in asked and ("snow" in asked or "tide" in asked)
+        assert "Write a riddle about the word." in asked and ("snow" in asked or "tide" in asked)
         assert "I fall, yet never break." in str(call.outputs)
 
 
 def test_the_dataset_is_the_same_with_and_without(store, tmp_path):
     words = [{"word": word} for word in ("snow", "tide", "loaf")]
-    answer = {"write": lambda call: {"reasoning": "-", "riddle": f"{call['word']} {call.seed}"}}
+    answer = {"write": lambda call: {"riddle": f"{call['word']} {call.seed}"}}
     traced = sw.generate(Riddles(), seeds=words, lms=ScriptedLM(answer), out=tmp_path / "traced")
     mlflow.dspy.autolog(disable=True)
     dspy.configure(callbacks=[])

@@ -11,32 +11,11 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
+from riddles import Riddle, Riddles
 
 import synthwright as sw
 from synthwright.lms.tracing import CONTENT_ENV, tracer
 from synthwright.testing import ScriptedLM
-
-
-class Riddle(sw.Row):
-    word: str
-    riddle: str
-
-
-class WriteRiddle(dspy.Signature):
-    """Write a riddle."""
-
-    word: str = dspy.InputField()
-    riddle: str = dspy.OutputField()
-
-
-class Riddles(sw.Generator[Riddle]):
-    def __init__(self) -> None:
-        super().__init__()
-        self.write = dspy.Predict(WriteRiddle)
-
-    async def aforward(self, word: str) -> dspy.Prediction:
-        found = await self.write.acall(word=word)
-        return dspy.Prediction(rows=[Riddle(word=word, riddle=found.riddle)])
 
 
 class SyncRiddles(Riddles):

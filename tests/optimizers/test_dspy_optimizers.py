@@ -6,7 +6,7 @@ import logging
 import dspy
 import pytest
 from dspy.teleprompt import Teleprompter
-from riddles import GOOD, SEEDS, JudgeRiddle, Riddle, Riddles, WriteRiddle, hides_word, learns
+from judged_riddles import GOOD, SEEDS, JudgeRiddle, Riddle, Riddles, WriteRiddle, hides_word, learns
 
 import synthwright as sw
 from synthwright.errors import ConfigError, MissingExtraError, UnusableLMError

@@ -1,7 +1,7 @@
 """What a few scored seeds tell about LM and metric before the budget is spent."""
 
 import pytest
-from riddles import GOOD, SEEDS, Riddle, Riddles, hides_word, learns
+from judged_riddles import GOOD, SEEDS, Riddle, Riddles, hides_word, learns
 
 import synthwright as sw
 from synthwright.errors import ConfigError

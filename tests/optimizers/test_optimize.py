@@ -2,7 +2,7 @@ import json
 
 import dspy
 import pytest
-from riddles import GOOD, SEEDS, JudgeRiddle, Riddle, Riddles, WriteRiddle, hides_word, learns, long_enough
+from judged_riddles import GOOD, SEEDS, JudgeRiddle, Riddle, Riddles, WriteRiddle, hides_word, learns, long_enough
 
 import synthwright as sw
 from synthwright.errors import ConfigError, UnusableLMError

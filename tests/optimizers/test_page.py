@@ -6,7 +6,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from riddles import SEEDS, Riddles, hides_word, learns, long_enough
+from judged_riddles import SEEDS, Riddles, hides_word, learns, long_enough
 
 import synthwright as sw
 from synthwright.optimizers.candidates import Candidate

@@ -8,6 +8,7 @@ import pytest
 import synthwright as sw
 from synthwright.errors import ConfigError
 from synthwright.pool import Pool
+from synthwright.programs import absolute_zero_buffers
 from synthwright.programs.absolute_zero import AbsoluteZero
 from synthwright.programs.absolute_zero_buffers import ZERO, Buffers, draw_references, unique
 from synthwright.programs.absolute_zero_checks import (
@@ -647,6 +648,14 @@ def test_programs_that_differ_in_comments_alone_count_once():
     twin = task("def f(x):  # twice\n    return x * 2", origin="proposed", input="9", output="18")
     assert unique([task(), twin]) == [task()]
     assert Buffers([task(), twin], [], 9, deduplicate=False).of("deduction") == [task(), twin]
+
+
+def test_a_buffer_is_made_once_however_many_proposals_draw_from_it(monkeypatch):
+    seen = []
+    monkeypatch.setattr(absolute_zero_buffers, "normalise_program", lambda source: seen.append(source) or source)
+    buffers = Buffers([task(), task(f"{DOUBLE}\n")], [], 9, deduplicate=True)
+    assert [len(buffers.programs()) for _ in range(5)] == [2] * 5
+    assert len(seen) == 2
 
 
 def test_after_the_proposals_the_new_tasks_are_solved_first_and_the_batch_is_filled():

@@ -15,7 +15,7 @@ from synthwright.errors import ConfigError, ParseError, TruncatedResponseError, 
 from synthwright.lms.adapters import SchemaAdapter
 from synthwright.pool import Pool
 from synthwright.portal import run_coroutine
-from synthwright.programs.base import Frozen, Generator, data_path, freeze, read_jsonl, unparsable
+from synthwright.programs.base import Frozen, Generator, data_path, freeze, read_jsonl, reject, unparsable
 from synthwright.testing import ScriptedLM
 
 
@@ -252,13 +252,20 @@ def test_errors_and_exits_come_out_of_the_background_loop_and_it_goes_on():
 # Replies that cannot be used
 
 
+def test_a_verdict_is_a_reason_and_perhaps_a_detail():
+    found = reject("write", "too_long: 9 words: many", word="snow", stage="of the content", verdict="also")
+    assert (found.stage, found.reason, found.detail) == ("write", "too_long", "9 words: many")
+    assert found.content == {"word": "snow", "stage": "of the content", "verdict": "also"}
+    assert reject("write", "empty").reason == "empty" and reject("write", "empty").detail == ""
+
+
 def test_an_unparsable_reply_is_kept_with_what_it_was_about():
     error = AdapterParseError(
         adapter_name="A", signature=cast(Any, WriteRiddle), lm_response="garbage", message="line one\nline two"
     )
-    reject = unparsable("write", error, word="snow")
-    assert (reject.stage, reject.reason) == ("write", "unparsable") and isinstance(error, ParseError)
-    assert reject.content == {"word": "snow", "reply": "garbage"} and "\n" not in reject.detail
+    found = unparsable("write", error, word="snow")
+    assert (found.stage, found.reason) == ("write", "unparsable") and isinstance(error, ParseError)
+    assert found.content == {"word": "snow", "reply": "garbage"} and "\n" not in found.detail
 
 
 def test_a_truncated_reply_is_kept_as_what_it_is():

@@ -183,6 +183,13 @@ def test_meta_templates_of_ones_own_replace_those_of_their_type(tmp_path):
     assert run.rows[1].task_type == "exqa" and run.rows[1].meta_template.startswith("exqa-")
 
 
+def test_a_file_of_meta_templates_that_was_edited_is_read_again(tmp_path):
+    path = tmp_path / "own.yaml"
+    for text in ("Ask about {{context}}", "What does {{context}} leave open?"):
+        path.write_text(f"types:\n  qg:\n    asks: a question\n    templates:\n      - text: '{text}'\n")
+        assert meta_templates(path)["qg"].templates[0].text == text
+
+
 @pytest.mark.parametrize(
     ("template", "message"),
     [

@@ -913,6 +913,8 @@ def test_a_reward_reads_the_last_answer_after_the_thinking():
     texts = [r"\boxed{1/2}", r"<think>\boxed{0.5}</think> \boxed{3}", "The answer is 0.5.", "no", r"\boxed{0.5"]
     assert reward(texts, ["0.5"] * 5) == [1, 0, 1, 0, 0]
     assert reward([[{"role": "assistant", "content": r"\boxed{0}"}]], ["0"]) == [1]
+    calls_a_tool = {"role": "assistant", "content": None, "tool_calls": []}
+    assert reward([[calls_a_tool, {"role": "tool", "content": r"\boxed{1}"}]], ["1"]) == [0]
 
 
 def test_a_curriculum_goes_from_easy_to_hard_and_short_to_long():

@@ -1,8 +1,9 @@
-"""What the arguments of Magpie must be."""
+"""What the arguments of Magpie may be."""
 
 from typing import Any
 
 from synthwright.errors import ConfigError, did_you_mean
+from synthwright.programs.blocks.arguments import check_ranges
 from synthwright.programs.magpie_templates import family_named
 from synthwright.signatures.magpie import DOMAINS
 
@@ -11,9 +12,8 @@ __all__ = ["check_arguments"]
 
 def check_arguments(magpie: Any) -> None:
     """Raise ConfigError if an argument of a `Magpie` is out of range, or two exclude each other."""
-    for name in ("turns", "query_tokens", "response_tokens", "tag_tokens", "total"):
-        if getattr(magpie, name) < 1:
-            raise ConfigError(f"`{name}` must be at least 1, got {getattr(magpie, name)!r}.")
+    counts = ("turns", "query_tokens", "response_tokens", "tag_tokens", "total")
+    check_ranges(magpie, dict.fromkeys(counts, (1, None)))
     if magpie.temperature < 0 or not 0 < magpie.top_p <= 1:
         raise ConfigError(
             f"`temperature` must be 0 or more and `top_p` in (0, 1], got {magpie.temperature!r} and {magpie.top_p!r}."

@@ -1,20 +1,12 @@
-"""A small generator for tests of optimizers: riddles that must not name their word."""
+"""A small generator for tests of optimizers: riddles that must not name their word, and may be judged."""
 
 import dspy
+import riddles
+from riddles import Riddle, WriteRiddle
 
 import synthwright as sw
 
-
-class Riddle(sw.Row):
-    word: str
-    riddle: str
-
-
-class WriteRiddle(dspy.Signature):
-    """Write a riddle about the word."""
-
-    word: str = dspy.InputField()
-    riddle: str = dspy.OutputField()
+__all__ = ["GOOD", "SEEDS", "JudgeRiddle", "Riddle", "Riddles", "WriteRiddle", "hides_word", "learns", "long_enough"]
 
 
 class JudgeRiddle(dspy.Signature):
@@ -24,13 +16,12 @@ class JudgeRiddle(dspy.Signature):
     good: bool = dspy.OutputField()
 
 
-class Riddles(sw.Generator[Riddle]):
+class Riddles(riddles.Riddles):
     roles = {"judge": ("judge",)}
 
     def __init__(self, judged: bool = False):
         super().__init__()
         self.judged = judged
-        self.write = dspy.Predict(WriteRiddle)
         self.judge = sw.Frozen(JudgeRiddle)
 
     async def aforward(self, word):
