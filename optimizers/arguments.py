@@ -104,7 +104,7 @@ def check_gold(generator: Generator[Any], gold: Any, names: Sequence[str]) -> No
             raise ConfigError(f"`gold` has demonstrations of {name!r}, which is not tuned. {did_you_mean(name, names)}")
         fields = signature_of(generator.all_predictors()[name]).fields
         for number, demo in enumerate(demos):
-            if not isinstance(demo, Mapping | dspy.Example) or not demo.keys() <= fields.keys():
+            if not isinstance(demo, Mapping | dspy.Example) or not set(demo.keys()) <= set(fields):
                 raise ConfigError(
                     f"Demonstration {number} of {name!r} in `gold` is {demo!r}; it must be a dictionary with the "
                     f"fields {', '.join(fields)}."

@@ -146,6 +146,7 @@ def optimize(
         bare=names,
         changed=reporter(state, progress),
     ) as session:
+        metric, held_out = session.asking(metric), session.asking(held_out) if held_out else None
 
         def report(phase: str | None = None) -> None:
             validated = [candidate.mean for candidate in search.history if candidate.validated] if search else []
@@ -163,7 +164,6 @@ def optimize(
         def usage() -> tuple[int, int, float]:
             return session.spent, session.meter.used.tokens, time.monotonic() - started
 
-        metric, held_out = session.asking(metric), session.asking(held_out) if held_out else None
         search: Search | None = None
         report()
         try:
@@ -172,7 +172,8 @@ def optimize(
             if budget < LEAST_SEEDS * cost:
                 raise ConfigError(
                     f"A budget of {budget} LM calls is too small: one seed takes {cost} calls ({draws} draws), and "
-                    f"anything below {LEAST_SEEDS * cost} calls cannot find and prove a gain."
+                    f"anything below {LEAST_SEEDS * cost} calls cannot find and prove a gain. Raise `budget`, or "
+                    "take a smaller setting of the generator, or `draws=1`."
                 )
             nothing = check_metric(metric, first)
             test, val = test[: max(PROBED, budget // (6 * cost))], val[: budget // (12 * cost)]
