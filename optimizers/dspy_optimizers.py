@@ -6,7 +6,8 @@ the validation seeds beside the prompts as given, so that a lucky minibatch deci
 
 import importlib.util
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -16,6 +17,7 @@ from dspy.utils.callback import BaseCallback
 from dspy.utils.exceptions import AdapterParseError
 
 from synthwright.errors import BudgetExhaustedError, ConfigError, MissingExtraError, UnusableLMError
+from synthwright.lms.metered import MeteredLM
 from synthwright.lms.scopes import Scope, draw_scope
 from synthwright.optimizers.candidates import Candidate
 from synthwright.optimizers.quiet import quiet
@@ -215,7 +217,8 @@ def _compiled(
     """What the optimizer returns, None if it was ended from within; and what went wrong with the prompt LM."""
     limits = {"num_threads": threads, "max_errors": 10**9}
     # within a scope, equal requests for proposals are different draws; without one they would be one recorded answer
-    with quiet(), dspy.context(**limits), draw_scope(Scope(search.seed, "search", {})):
+    scope = draw_scope(Scope(search.seed, "search", {}))
+    with quiet(), dspy.context(**limits), scope, _counted(teleprompter, search):
         try:
             best = teleprompter.compile(student, **arguments)
         except (SearchOver, BudgetExhaustedError):
@@ -232,6 +235,20 @@ def _compiled(
             "of prompts can be used."
         )
     return Candidate(best.prompts(), f"{_name(teleprompter)}"), None
+
+
+@contextmanager
+def _counted(teleprompter: Teleprompter, search: Search) -> Iterator[None]:
+    """Let the calls of LMs that an optimizer brought along count towards the budget."""
+    own = {name: lm for name, lm in vars(teleprompter).items() if isinstance(lm, dspy.BaseLM)}
+    for name, lm in own.items():
+        if not isinstance(lm, MeteredLM):
+            setattr(teleprompter, name, search.session.also_metered(lm, "reflection"))
+    try:
+        yield
+    finally:
+        for name, lm in own.items():
+            setattr(teleprompter, name, lm)
 
 
 def _finalists(

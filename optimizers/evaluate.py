@@ -11,6 +11,7 @@ import dspy
 
 from synthwright.errors import BudgetExhaustedError, ConfigError, StoreError, UnusableLMError
 from synthwright.lms.budgets import Retry
+from synthwright.optimizers.arguments import check_generator, check_metric_call, check_whole
 from synthwright.optimizers.progress import OptimizeProgress, reporter
 from synthwright.optimizers.scoring import Metric, Scored, judge, metric_name
 from synthwright.optimizers.seeds import examples, shipped_metrics, shipped_seeds
@@ -47,6 +48,7 @@ class Evaluation:
         tokens: Input plus output tokens of those calls.
         seconds: Wall time.
         names: Names of the `metric` and of the `held_out` check.
+        notes: What was noticed on the way.
     """
 
     method: str
@@ -64,6 +66,7 @@ class Evaluation:
     tokens: int
     seconds: float
     names: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     def first(self, seeds: int) -> "Evaluation":
         """The evaluation of the first seeds alone."""
@@ -87,6 +90,7 @@ class Evaluation:
         ]
         if self.held_out is not None:
             lines.append(f"  {self.names['held_out']} (held out): {self.held_out}")
+        lines += [f"  note: {note}" for note in self.notes]
         worst = sorted(range(len(self.scores)), key=self.scores.__getitem__)[:3]
         for index in (i for i in worst if self.scores[i] < GOOD):
             said = " | ".join(self.feedback[index].splitlines()[:2])
@@ -104,14 +108,8 @@ class Evaluation:
         Raises:
             StoreError: The directory cannot be written.
         """
-        out = Path(directory)
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            text = json.dumps(self.as_dict(), ensure_ascii=False, indent=2)
-            (out / "evaluation.json").write_text(text + "\n", encoding="utf-8", errors="replace")
-            (out / "evaluation.txt").write_text(self.report() + "\n", encoding="utf-8", errors="replace")
-        except OSError as error:
-            raise StoreError(f"Cannot write to {str(out)!r}: {error.strerror or error}.") from error
+        data = json.dumps(self.as_dict(), ensure_ascii=False, indent=2)
+        _write(Path(directory), {"evaluation.json": data, "evaluation.txt": self.report()})
 
 
 @dataclass(frozen=True)
@@ -158,6 +156,7 @@ def evaluate(
     *,
     held_out: Metric | None = None,
     lms: dspy.LM | Mapping[str, dspy.LM] | None = None,
+    judge_lm: dspy.LM | None = None,
     demonstrations: bool = True,
     budget: int | None = None,
     seed: int = 0,
@@ -177,6 +176,7 @@ def evaluate(
         k: Draws a seed, 1 or more.
         held_out: Another metric. None takes the method's.
         lms: An LM for all roles, or LMs by role, as in `generate`.
+        judge_lm: As in `optimize`.
         demonstrations: Give predictors on weak LMs the shipped demonstrations where they have none, as `generate` does.
         budget: Most LM calls; None for no limit.
         seed: Random seed of the draws.
@@ -191,17 +191,19 @@ def evaluate(
         UnusableLMError: The LM fails.
     """
     started = time.monotonic()
+    check_generator(generator)
+    check_whole(k=k, budget=budget)
+    check_metric_call("metric", metric)
+    check_metric_call("held_out", held_out)
     own, own_held_out = shipped_metrics(generator)
     metric, held_out = metric or own, held_out or own_held_out
     if metric is None:
         raise ConfigError(
             f"{type(generator).__name__} ships no metric: pass `metric=`, a function of (example, pred, ...)."
         )
-    test = examples(seeds, shipped_seeds(generator)["test"])
+    test = examples(generator, seeds, shipped_seeds(generator)["test"])
     if not test:
         raise ConfigError(f"{type(generator).__name__} ships no test seeds: pass `seeds=[{{...}}, ...]`.")
-    if k < 1:
-        raise ConfigError(f"`k` must be at least 1, got {k!r}.")
     with open_session(
         generator,
         lms,
@@ -210,27 +212,30 @@ def evaluate(
         concurrency=concurrency,
         seed=seed,
         out=out,
+        judge_lm=judge_lm,
         demonstrations=demonstrations,
         changed=reporter(OptimizeProgress("evaluate", 0, budget or 0), progress),
     ) as session:
+        metric, held_out = session.asking(metric), session.asking(held_out) if held_out else None
         try:
             scored = session.prove(test, metric, k)
+            result = evaluation_of(
+                scored,
+                session.program,
+                metric,
+                held_out,
+                draws=k,
+                seed=seed,
+                lms=session.models,
+                usage=lambda: (session.spent, session.meter.used.tokens, time.monotonic() - started),
+            )
         except BudgetExhaustedError as error:
             raise ConfigError(
                 f"The budget of {budget} LM calls ended before all seeds were scored: raise it."
             ) from error
         except dspy.LMError as error:
             raise UnusableLMError(f"The LM failed while seeds were scored: {error}") from error
-        result = evaluation_of(
-            scored,
-            session.program,
-            metric,
-            held_out,
-            draws=k,
-            seed=seed,
-            lms=session.models,
-            usage=(session.spent, session.meter.used.tokens, time.monotonic() - started),
-        )
+        result = replace(result, notes=session.uncounted())
     if out is not None:
         result.save(out)
     return result
@@ -245,7 +250,7 @@ def evaluation_of(
     draws: int,
     seed: int,
     lms: dict[str, str],
-    usage: tuple[int, int, float],
+    usage: Callable[[], tuple[int, int, float]],
 ) -> Evaluation:
     """The evaluation that scored seeds make up; the held-out check is taken on the same draws.
 
@@ -257,10 +262,11 @@ def evaluation_of(
         draws: Draws a seed.
         seed: Random seed of the draws.
         lms: Model name by role.
-        usage: LM calls, tokens, seconds.
+        usage: Gives LM calls, tokens and seconds, once the check was asked.
     """
     scores = [each.score for each in scored]
     others = [judge(held_out, each.example, each.draws)[0] for each in scored] if held_out else []
+    calls, tokens, seconds = usage()
     names = {"metric": metric_name(metric), **({"held_out": metric_name(held_out)} if held_out else {})}
     return Evaluation(
         method=program.stem(),
@@ -274,9 +280,9 @@ def evaluation_of(
         seed=seed,
         prompts=program.prompts_hash(),
         lms=lms,
-        calls=usage[0],
-        tokens=usage[1],
-        seconds=usage[2],
+        calls=calls,
+        tokens=tokens,
+        seconds=seconds,
         names=names,
     )
 
@@ -287,6 +293,7 @@ def compare(
     *,
     generator: Generator[Any] | None = None,
     seed: int = 0,
+    out: str | Path | None = None,
     **arguments: Any,
 ) -> Comparison:
     """Compare two generators, two files of prompts, or two evaluations on the same seeds, with paired statistics.
@@ -296,30 +303,59 @@ def compare(
         b: Another one.
         generator: The generator that files of prompts belong to.
         seed: Random seed of the draws and of the interval.
+        out: Directory to save in: the sides as `a` and `b`, as `evaluate` does, and `comparison.json`.
         **arguments: As for `evaluate`: `metric`, `seeds`, `k`, `lms`, `budget` (of each side) and so on.
 
     Raises:
-        ConfigError: A file is given without `generator`, it does not fit, or two evaluations differ in their seeds or
-            metrics.
+        ConfigError: A file is given without `generator`, it does not fit, or two evaluations differ in their seeds,
+            draws or metrics.
         UnusableLMError: The LM fails.
 
     Example:
         >>> compare("runs/a/prompts.json", "runs/b/prompts.json", generator=TarGEN()).metric.measurable
     """
     ready = [_loaded(side, generator) for side in (a, b)]  # a file that does not fit is found before calls are paid
-    first, second = (s if isinstance(s, Evaluation) else evaluate(s, seed=seed, **arguments) for s in ready)
-    pairs = {repr(sorted(inputs.items())): score for inputs, score in zip(second.seeds, second.scores, strict=True)}
-    keys = [repr(sorted(inputs.items())) for inputs in first.seeds]
-    if set(keys) != set(pairs) or first.names != second.names:
+    first, second = (
+        side
+        if isinstance(side, Evaluation)
+        else evaluate(side, seed=seed, out=None if out is None else Path(out) / name, **arguments)
+        for name, side in zip("ab", ready, strict=True)
+    )
+    keys, others = _keys(first), _keys(second)
+    if set(keys) != set(others) or (first.names, first.draws) != (second.names, second.draws):
         raise ConfigError(
-            f"The two sides cannot be paired: a has {len(keys)} seeds and {first.names}, b has {len(pairs)} and "
-            f"{second.names}. Evaluate both with the same `seeds` and `metric`."
+            f"The two sides cannot be paired: a has {len(keys)} seeds with {first.draws} draws each and {first.names}, "
+            f"b has {len(others)} seeds with {second.draws} draws each and {second.names}. Evaluate both with the same "
+            "`seeds`, `k` and `metric`."
         )
-    held_out = None
+    metric, held_out = dict(zip(others, second.scores, strict=True)), None
     if first.held_out is not None:
-        others = {key: s for key, s in zip(pairs, second.held_out_scores, strict=True)}
-        held_out = paired_difference(first.held_out_scores, [others[key] for key in keys], seed=seed)
-    return Comparison(first, second, paired_difference(first.scores, [pairs[key] for key in keys], seed=seed), held_out)
+        checked = dict(zip(others, second.held_out_scores, strict=True))
+        held_out = paired_difference(first.held_out_scores, [checked[key] for key in keys], seed=seed)
+    difference = paired_difference(first.scores, [metric[key] for key in keys], seed=seed)
+    found = Comparison(first, second, difference, held_out)
+    if out is not None:
+        _write(Path(out), {"comparison.json": json.dumps(found.as_dict(), ensure_ascii=False, indent=2)})
+    return found
+
+
+def _keys(evaluation: Evaluation) -> list[str]:
+    """Identity of each seed."""
+    return [repr(sorted(inputs.items())) for inputs in evaluation.seeds]
+
+
+def _write(directory: Path, texts: Mapping[str, str]) -> None:
+    """Write texts into a directory, which is made.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            (directory / name).write_text(text + "\n", encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise StoreError(f"Cannot write to {str(directory)!r}: {error.strerror or error}.") from error
 
 
 def _loaded(side: Any, generator: Generator[Any] | None) -> Generator[Any] | Evaluation:

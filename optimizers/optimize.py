@@ -10,9 +10,9 @@ from typing import Any, Literal, TypeVar
 import dspy
 from dspy.teleprompt import Teleprompter
 
-from synthwright.errors import BudgetExhaustedError, ConfigError, UnusableLMError, did_you_mean
+from synthwright.errors import BudgetExhaustedError, ConfigError, UnusableLMError
 from synthwright.lms.budgets import Retry
-from synthwright.optimizers import dspy_optimizers
+from synthwright.optimizers import arguments, dspy_optimizers
 from synthwright.optimizers.bootstrap import bootstrap
 from synthwright.optimizers.evaluate import Evaluation, compare, evaluation_of
 from synthwright.optimizers.health import check_metric, examine
@@ -20,7 +20,7 @@ from synthwright.optimizers.progress import OptimizeProgress, reporter
 from synthwright.optimizers.quiet import audible
 from synthwright.optimizers.scoring import Metric, Scored
 from synthwright.optimizers.search import Search
-from synthwright.optimizers.seeds import examples, no_overlap, shipped_metrics, shipped_seeds
+from synthwright.optimizers.seeds import shipped_metrics
 from synthwright.optimizers.session import open_session
 from synthwright.optimizers.tuned import Tuned
 from synthwright.programs.base import Generator
@@ -31,7 +31,6 @@ __all__ = ["optimize"]
 
 RowT = TypeVar("RowT", bound=Row)
 Optimizer = Literal["auto", "bootstrap", "copro", "gepa", "miprov2", "simba"]
-OPTIMIZERS = ("auto", "bootstrap", *dspy_optimizers.NAMES)
 
 LEAST_SEEDS = 36
 """Seeds that the smallest budget can score: 6 to test on, twice, 3 to compare on, and some to learn from."""
@@ -52,6 +51,7 @@ def optimize(
     budget: int = 400,
     lms: dspy.LM | Mapping[str, dspy.LM] | None = None,
     reflection_lm: dspy.LM | None = None,
+    judge_lm: dspy.LM | None = None,
     gold: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
     targets: Sequence[str] | None = None,
     draws: int = 2,
@@ -88,6 +88,9 @@ def optimize(
         lms: An LM for all roles, or LMs by role, as in `generate`.
         reflection_lm: The LM that rewrites instructions; its calls count towards the budget. `miprov2`, `simba` and
             `copro` take the generator's own LM without one.
+        judge_lm: The LM of the surrounding context while a metric is called, for metrics that ask one; None for the
+            generator's. Its calls count towards the budget and are on record. Those of an LM that a metric brings
+            itself are neither, and the report says so.
         gold: Your own demonstrations by predictor: a candidate of its own, and the first teacher if it is better than
             the prompts as given. None takes those that the method ships if the LM is a weak one (the embedded LM),
             which without any gives nothing to learn from; {} takes none.
@@ -111,20 +114,23 @@ def optimize(
         UnusableLMError: The LM fails, or the reflection LM never gives a prompt.
     """
     started = time.monotonic()
-    chosen = _choose(optimizer, reflection_lm)
+    arguments.check_generator(generator)
+    arguments.check_whole(budget=budget, draws=draws, max_demos=max_demos, rounds=rounds)
+    if not isinstance(threshold, int | float) or not 0 < threshold <= 1:
+        raise ConfigError(f"`threshold` must be in (0, 1], got {threshold!r}.")
+    arguments.check_lm("reflection_lm", reflection_lm)
+    arguments.check_metric_call("metric", metric)
+    arguments.check_metric_call("held_out", held_out)
+    chosen = arguments.chosen_optimizer(optimizer, reflection_lm)
     own, own_held_out = shipped_metrics(generator)
     metric, held_out = metric or own, held_out or own_held_out
     if metric is None:
         raise ConfigError(
             f"{type(generator).__name__} ships no metric: pass `metric=`, a function of (example, pred, ...)."
         )
-    if draws < 1 or budget < 1 or max_demos < 1 or rounds < 1 or not 0 < threshold <= 1:
-        raise ConfigError(
-            "`draws`, `budget`, `max_demos` and `rounds` must be at least 1, and `threshold` in (0, 1]; got "
-            f"{draws!r}, {budget!r}, {max_demos!r}, {rounds!r}, {threshold!r}."
-        )
-    train, val, test = _split(generator, trainset, valset, testset)
-    names = _targets(generator, targets)
+    train, val, test = arguments.split_seeds(generator, trainset, valset, testset)
+    names = arguments.target_names(generator, targets)
+    arguments.check_gold(generator, gold, names)
     if isinstance(chosen, str):
         dspy_optimizers.check(chosen, {name: generator.all_predictors()[name] for name in names})
     state = OptimizeProgress("before", 0, budget)
@@ -136,9 +142,11 @@ def optimize(
         concurrency=concurrency,
         seed=seed,
         out=out,
+        judge_lm=judge_lm,
         bare=names,
         changed=reporter(state, progress),
     ) as session:
+        metric, held_out = session.asking(metric), session.asking(held_out) if held_out else None
 
         def report(phase: str | None = None) -> None:
             validated = [candidate.mean for candidate in search.history if candidate.validated] if search else []
@@ -148,11 +156,13 @@ def optimize(
                 with audible():
                     progress(state)
 
-        def proof(scored: list[Scored], calls: int) -> Evaluation:
-            usage = (calls, session.meter.used.tokens, time.monotonic() - started)
+        def proof(scored: list[Scored]) -> Evaluation:
             return evaluation_of(
                 scored, session.program, metric, held_out, draws=draws, seed=seed, lms=session.models, usage=usage
             )
+
+        def usage() -> tuple[int, int, float]:
+            return session.spent, session.meter.used.tokens, time.monotonic() - started
 
         search: Search | None = None
         report()
@@ -162,19 +172,22 @@ def optimize(
             if budget < LEAST_SEEDS * cost:
                 raise ConfigError(
                     f"A budget of {budget} LM calls is too small: one seed takes {cost} calls ({draws} draws), and "
-                    f"anything below {LEAST_SEEDS * cost} calls cannot find and prove a gain."
+                    f"anything below {LEAST_SEEDS * cost} calls cannot find and prove a gain. Raise `budget`, or "
+                    "take a smaller setting of the generator, or `draws=1`."
                 )
             nothing = check_metric(metric, first)
             test, val = test[: max(PROBED, budget // (6 * cost))], val[: budget // (12 * cost)]
             scored = first + session.prove(test[PROBED:], metric, draws)
-            before = proof(scored, session.spent)
+            cost_of_draws = session.spent / len(test)
+            before = proof(scored)
             search = Search(
                 session=session,
                 targets={name: session.program.all_predictors()[name] for name in names},
                 metric=metric,
                 trainset=train,
                 valset=val,
-                cost=session.spent / len(test),
+                cost=cost_of_draws,
+                checking=session.spent / len(test) - cost_of_draws,
                 total=budget,
                 tests=len(test),
                 draws=draws,
@@ -188,14 +201,15 @@ def optimize(
             best = search.run(_strategy(chosen, gold, reflection_lm, max_demos, threshold, rounds))
             report("after")
             best.apply(search.targets)
-            searched, after = session.spent, before
+            searched, after = usage(), before
             if best is not search.given:
-                payable = max(PROBED, int((budget - searched) / (best.cost or 1)))
+                payable = max(PROBED, int((budget - session.spent) / ((best.cost or 1) + search.checking)))
                 if payable < len(test):
                     before = before.first(payable)
                     search.warnings.append(f"The tuned prompts take {best.cost:.1f} calls a seed: {payable} were paid.")
-                after = proof(session.prove(test[:payable], metric, draws), 0)
-            after = replace(after, calls=session.spent - searched)
+                after = proof(session.prove(test[:payable], metric, draws))
+            calls, tokens, seconds = (now - then for now, then in zip(usage(), searched, strict=True))
+            after = replace(after, calls=int(calls), tokens=int(tokens), seconds=seconds)
         except BudgetExhaustedError as error:
             what = "before the proof was done" if search else "while the first seeds were scored: it is too small"
             raise ConfigError(f"The budget of {budget} LM calls ended {what}.") from error
@@ -223,6 +237,9 @@ def optimize(
             warnings=search.warnings,
             interrupted=search.interrupted,
         )
+        result.warnings += session.uncounted()
+    if result.metric.high < 0:
+        result.warnings.append("The tuned prompts are worse on the test seeds: keep those that you had.")
     if out is not None:
         result.save(out)
     return result
@@ -247,47 +264,3 @@ def _strategy(
             dspy_optimizers.propose(search, optimizer, prompt_lm, max_demos, threshold)
 
     return strategy
-
-
-def _choose(optimizer: str | Teleprompter, reflection_lm: dspy.LM | None) -> str | Teleprompter:
-    if isinstance(optimizer, Teleprompter):
-        return optimizer
-    if optimizer not in OPTIMIZERS:
-        raise ConfigError(f"No optimizer {optimizer!r}. {did_you_mean(str(optimizer), OPTIMIZERS)}")
-    if optimizer == "gepa" and reflection_lm is None:
-        raise ConfigError("GEPA needs `reflection_lm=`, a strong LM that rewrites instructions.")
-    return optimizer if optimizer != "auto" else "gepa" if reflection_lm is not None else "bootstrap"
-
-
-def _split(
-    generator: Generator[Any], trainset: Any, valset: Any, testset: Any
-) -> tuple[list[dspy.Example], list[dspy.Example], list[dspy.Example]]:
-    if trainset is None:
-        shipped = shipped_seeds(generator)
-        train, val, test = shipped["train"], shipped["val"], shipped["test"]
-    else:
-        train, val, test = examples(trainset, []), [], []
-        if testset is None:
-            train, test = train[: -(len(train) // 3)], train[-(len(train) // 3) :]
-        if valset is None:
-            train, val = train[: (len(train) + 1) // 2], train[(len(train) + 1) // 2 :]
-    val, test = examples(valset, val), examples(testset, test)
-    if len(train) < 1 or len(val) < 1 or len(test) < 2:
-        raise ConfigError(
-            f"Too few seeds: {len(train)} to train on, {len(val)} to compare on, {len(test)} to test on; need at least "
-            "1, 1 and 2. Pass `trainset=[{...}, ...]` with a dictionary of inputs for each seed."
-        )
-    no_overlap({"train": train, "val": val, "test": test})
-    return train, val, test
-
-
-def _targets(generator: Generator[Any], names: Sequence[str] | None) -> list[str]:
-    found = generator.target_predictors()
-    if not found:
-        raise ConfigError(
-            f"{type(generator).__name__} has nothing to tune: all its predictors are frozen, or there are none."
-        )
-    for name in names or ():
-        if name not in found:
-            raise ConfigError(f"{name!r} is not a predictor that can be tuned. {did_you_mean(name, found)}")
-    return list(found if names is None else names)

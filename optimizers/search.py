@@ -28,6 +28,7 @@ class Search:
         trainset: Seeds to learn from.
         valset: Seeds that candidates are compared on.
         cost: LM calls that one seed with all its draws takes with the prompts as given.
+        checking: LM calls that the held-out check of one seed takes.
         total: LM calls of the whole run.
         tests: Number of seeds that are scored after the search.
         draws: Draws a seed when a candidate is scored.
@@ -44,6 +45,7 @@ class Search:
     trainset: Sequence[dspy.Example]
     valset: Sequence[dspy.Example]
     cost: float
+    checking: float
     total: int
     tests: int
     draws: int
@@ -63,7 +65,7 @@ class Search:
         Prompts that work may well take more calls than prompts that fail at the first step.
         """
         dearest = max([self.cost, *(candidate.cost for candidate in self.history)])
-        return self.total - round(MARGIN * self.tests * dearest)
+        return self.total - round(MARGIN * self.tests * (dearest + self.checking))
 
     @property
     def left(self) -> int:

@@ -2,7 +2,7 @@
 
 import importlib
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from synthwright.errors import ConfigError
 from synthwright.optimizers.scoring import Metric, example_of, seed_key
 from synthwright.programs.base import Generator, read_jsonl
 
-__all__ = ["Split", "no_overlap", "shipped_metrics", "shipped_seeds"]
+__all__ = ["Split", "examples", "no_overlap", "shipped_metrics", "shipped_seeds"]
 
 Split = dict[str, list[dspy.Example]]
 
@@ -53,6 +53,33 @@ def no_overlap(split: Split) -> None:
                 )
 
 
-def examples(records: Sequence[Any] | None, fallback: list[dspy.Example]) -> list[dspy.Example]:
-    """The given records as examples, or the fallback if none are given."""
-    return fallback if records is None else [example_of(record) for record in records]
+def examples(generator: Generator[Any], records: Any, fallback: list[dspy.Example]) -> list[dspy.Example]:
+    """The given records as examples, or the fallback if none are given.
+
+    Raises:
+        ConfigError: They are not a list, or one is no seed of the generator.
+    """
+    if records is None:
+        return fallback
+    if not isinstance(records, Iterable):
+        raise ConfigError(f"Seeds must be a list of dictionaries, got {records!r}.")
+    return [_fitting(generator, index, record) for index, record in enumerate(records)]
+
+
+def _fitting(generator: Generator[Any], index: int, record: Any) -> dspy.Example:
+    name, arguments = type(generator).__name__, generator.seed_signature()
+    if not isinstance(record, dspy.Example | dict):
+        raise ConfigError(f"Seed {index} is {record!r}; a seed is a dictionary with the arguments {arguments}.")
+    example = example_of(record)
+    try:
+        inputs = dict(example.inputs())
+    except ValueError as error:
+        fields = ", ".join(map(repr, generator.seed_fields()))
+        raise ConfigError(f"Seed {index} does not say what its inputs are: `.with_inputs({fields})`.") from error
+    try:
+        arguments.bind(**inputs)
+    except TypeError as error:
+        raise ConfigError(
+            f"Seed {index} does not fit {name}, which takes {arguments}: {error}. It is {inputs!r}."
+        ) from error
+    return example

@@ -1,8 +1,9 @@
 """A generator made ready to be scored: LMs assigned; calls counted, limited, recorded and drawn independently."""
 
+import functools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ from synthwright.lms.budgets import Budget, Meter, Retry
 from synthwright.lms.calls import EngineLM
 from synthwright.lms.journal import Journal, new_journal
 from synthwright.lms.metered import MeteredLM, metered
-from synthwright.optimizers.scoring import Metric, Scored, score_seeds
+from synthwright.lms.scopes import Scope, draw_scope
+from synthwright.optimizers.arguments import check_lm, check_whole
+from synthwright.optimizers.outside import OutsideCalls
+from synthwright.optimizers.scoring import Metric, Scored, metric_name, score_seeds
 from synthwright.programs.base import Generator
 from synthwright.runs.demonstrations import apply_shipped
 from synthwright.runs.roles import assign_lms, resolve_lms
@@ -35,6 +39,8 @@ class Session:
         journal: Answered calls; equal calls are not made again.
         retry: How failed calls are repeated.
         seed: Random seed of the draws.
+        judge: The LM that metrics find in their context.
+        outside: LM calls of metrics that went past it.
     """
 
     program: Generator[Any]
@@ -45,6 +51,8 @@ class Session:
     journal: Journal
     retry: Retry | None
     seed: int
+    judge: dspy.BaseLM
+    outside: OutsideCalls = field(default_factory=OutsideCalls)
 
     @property
     def spent(self) -> int:
@@ -59,6 +67,29 @@ class Session:
     def prove(self, seeds: Sequence[dspy.Example], metric: Metric, draws: int) -> list[Scored]:
         """Score seeds on the draws that proofs, evaluations and comparisons share, which searches never see."""
         return score_seeds(self.program, seeds, metric, draws=draws, seed=self.seed + 1, limit=self.limit)
+
+    def asking(self, metric: Metric) -> Metric:
+        """A metric whose LM calls go through the session: counted, recorded, equal ones of one call drawn apart."""
+
+        @functools.wraps(metric)
+        def asked(*arguments: Any) -> Any:
+            callbacks = [*dspy.settings.get("callbacks", []), self.outside]
+            scope = Scope(self.seed, "metric", {})
+            with dspy.context(lm=self.judge, callbacks=callbacks), draw_scope(scope):
+                return metric(*arguments)
+
+        asked.__name__ = metric_name(metric)
+        return asked
+
+    def uncounted(self) -> list[str]:
+        """What to say of LM calls that metrics made past the session."""
+        if not self.outside.count:
+            return []
+        models = ", ".join(sorted(self.outside.models))
+        return [
+            f"Metrics made {self.outside.count} calls of an LM of their own ({models}), neither in the budget nor on "
+            "record: pass it as `judge_lm=`, and let the metric ask the LM of its context."
+        ]
 
     def also_metered(self, lm: dspy.BaseLM, role: str) -> MeteredLM:
         """Another LM whose calls count towards the same budget."""
@@ -75,6 +106,7 @@ def open_session(
     concurrency: int | None = None,
     seed: int = 0,
     out: str | Path | None = None,
+    judge_lm: dspy.LM | None = None,
     demonstrations: bool = True,
     bare: Collection[str] = (),
     changed: Callable[[int], None] | None = None,
@@ -89,14 +121,17 @@ def open_session(
         concurrency: Draws in flight; None for what the LMs serve well.
         seed: Random seed of the draws.
         out: Directory of the journal; None keeps it in memory.
+        judge_lm: The LM that metrics find in their context; None for the generator's.
         demonstrations: Give predictors on weak LMs the shipped demonstrations where they have none.
         bare: Names of predictors that get none.
         changed: Called with the number of calls so far after each, possibly from another thread.
 
     Raises:
-        ConfigError: A role or an LM is wrong.
+        ConfigError: A role, an LM or the concurrency is wrong.
         StoreError: The directory cannot be written.
     """
+    check_whole(concurrency=concurrency)
+    check_lm("judge_lm", judge_lm)
     program = generator.deepcopy()
     role_lms = resolve_lms(program, lms)
     limit = concurrency or min(lm.concurrency if isinstance(lm, EngineLM) else 16 for lm in role_lms.values())
@@ -111,10 +146,13 @@ def open_session(
 
     meter = Meter(Budget(calls=budget), changed=booked, count_recalled=True)
     wrapped = assign_lms(program, role_lms, meter, retry, limit, journal)
+    judge = wrapped["generator"]
+    if judge_lm is not None:
+        judge = metered(judge_lm, role="metric", meter=meter, retry=retry, limit=limit, journal=journal)
     adapter = default_adapter()
     try:
         with dspy.context(lm=wrapped["generator"], adapter=adapter, disable_history=True):
-            yield Session(program, role_lms, adapter, limit, meter, journal, retry, seed)
+            yield Session(program, role_lms, adapter, limit, meter, journal, retry, seed, judge)
     finally:
         journal.write()  # the last call, if an error ended the session right after it
         journal.close()

@@ -85,7 +85,9 @@ class Record:
         def recorded(example: Any, pred: Any, trace: Any = None, pred_name: Any = None, pred_trace: Any = None) -> Any:
             try:
                 score, said = asked(metric, example, pred, trace, pred_name, pred_trace)
-            except ConfigError as error:
+            except BudgetExhaustedError as error:
+                raise SearchOver from error
+            except (ConfigError, dspy.LMError) as error:  # to DSPy's optimizers it would be a score of 0
                 self.fault = error
                 raise SearchOver from error
             candidate = getattr(pred, "_candidate", None)

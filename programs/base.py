@@ -192,7 +192,7 @@ class Generator(dspy.Module, Generic[RowT]):
         """
         state = prompts.dump(self.stem(), self.all_predictors(), tuned_for)
         text = json.dumps(state, ensure_ascii=False, indent=2)
-        Path(path).write_text(text + "\n", encoding="utf-8")
+        Path(path).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")  # half a character
 
     def load_prompts(self, path: str | Path) -> None:
         """Take over what `save_prompts` wrote.

@@ -67,13 +67,13 @@ def dump(
 
 def hash_of(shape: Mapping[str, str]) -> str:
     """First 12 hex digits of the SHA-256 of the fields of a signature."""
-    return hashlib.sha256(json.dumps(shape, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:12]
+    return _sha256(shape)
 
 
 def digest(predictors: Mapping[str, dspy.Predict]) -> str:
     """First 12 hex digits of the SHA-256 of the state of all predictors."""
     state = {name: of_predictor(predictor) for name, predictor in predictors.items()}
-    return hashlib.sha256(json.dumps(state, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:12]
+    return _sha256(state)
 
 
 def load(path: str | Path, method: str, predictors: Mapping[str, dspy.Predict]) -> None:
@@ -117,6 +117,11 @@ def load(path: str | Path, method: str, predictors: Mapping[str, dspy.Predict]) 
         raise ConfigError(f"{path} does not fit: " + "; ".join(misfits) + ".")
     for name, (signature, demos) in fitted.items():
         predictors[name].signature, predictors[name].demos = signature, demos
+
+
+def _sha256(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
 def _differences(there: Mapping[str, str], now: Mapping[str, str]) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import dspy
 
-from synthwright.optimizers.metrics.blocks import capped, content_words, distinct, overlap
+from synthwright.optimizers.metrics.blocks import balanced_accuracy, capped, content_words, distinct, overlap
 from synthwright.programs.backtranslation_checks import copied_share, points_at_text
 from synthwright.programs.backtranslation_pairs import LabelledPair, labelled_pairs
 from synthwright.programs.base import read_jsonl
@@ -73,6 +73,8 @@ class JudgeQuality:
         precision: Share of the good among the pairs it kept; None if it kept none.
         recall: Share of the good pairs that it kept; None if there is no good pair among those it saw.
         f1: Harmonic mean of both, 0 if either is missing.
+        balanced_accuracy: Mean of the shares of good pairs kept and of bad pairs dropped, in [0, 1]; a rating that
+            could not be read is wrong, and a judge that always says the same has 0.5.
         validity: Share of the pairs that have a rating that could be read.
         pairs: Labelled pairs that the run rated.
         let_through: Planted errors of the bad pairs that it kept, with their number.
@@ -81,6 +83,7 @@ class JudgeQuality:
     precision: float | None
     recall: float | None
     f1: float
+    balanced_accuracy: float
     validity: float
     pairs: int
     let_through: dict[str, int]
@@ -196,12 +199,12 @@ def judge_quality(rows: Iterable[BacktranslatedRow], rejected: Iterable[Rejected
         >>> judge_quality(run, run.rejects())
     """
     kept = [label for row in rows if (label := _label(row.instruction, row.response))]
-    dropped, unread = [], 0
+    dropped, verdicts = [], list[bool | None]([True] * len(kept))
     for reject in rejected:
         label = _label(reject.content.get("instruction"), reject.content.get("text"))
         if label is not None and reject.stage == "score":
             dropped.append(label)
-            unread += reject.reason != "low_score"
+            verdicts.append(False if reject.reason == "low_score" else None)
     right = sum(label.good for label in kept)
     good = right + sum(label.good for label in dropped)
     precision = right / len(kept) if kept else None
@@ -212,7 +215,8 @@ def judge_quality(rows: Iterable[BacktranslatedRow], rejected: Iterable[Rejected
         precision=precision,
         recall=recall,
         f1=f1,
-        validity=1 - unread / pairs if pairs else 0.0,
+        balanced_accuracy=balanced_accuracy([label.good for label in (*kept, *dropped)], verdicts),
+        validity=1 - verdicts.count(None) / pairs if pairs else 0.0,
         pairs=pairs,
         let_through=dict(Counter(label.violation for label in kept if not label.good)),
     )

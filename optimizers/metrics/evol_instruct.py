@@ -1,6 +1,7 @@
 """Metrics of Evol-Instruct: does each evolution ask for more, in bounds, of the same thing? No LM is called."""
 
 import json
+import re
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -10,6 +11,7 @@ import dspy
 
 from synthwright.filters.duplicates import rouge_l, rouge_tokens
 from synthwright.optimizers.metrics.blocks import capped, content_words, distinct, overlap, words
+from synthwright.optimizers.metrics.demands import demand_share
 from synthwright.programs.base import data_path, read_jsonl
 from synthwright.programs.evol_instruct_checks import (
     CHECKS,
@@ -37,6 +39,12 @@ KEPT_WORDS = {"concretize": 0.4, "complicate_input": 0.4}
 """Share of the parent's content words that an evolution in depth should keep, where it is not `USUAL_KEPT`."""
 
 USUAL_KEPT = 0.7
+ENOUGH_DEMAND = 0.5
+"""Share of the added words that must demand something for the full score: the rest may be background."""
+
+NO_DEMAND = 0.2
+"""What is left of the score if all that is added are plain statements."""
+
 NEW_WORDS = 3
 GOOD = 0.9
 """A term, or a product of terms, from which feedback is silent."""
@@ -81,16 +89,17 @@ def fresh_demand(example, pred, trace=None, pred_name=None, pred_trace=None) -> 
     """Share of all evolutions that open like a request, stay one request, copy no demonstration and bring new words.
 
     New words are content words that neither the parent nor any shipped demonstration has; `NEW_WORDS` of them are
-    enough. Eliminated evolutions count by their text, so that leniency of the rules does not show as a gain.
+    enough, and a sentence that does not open like a request brings one at most. Eliminated evolutions count by their
+    text, so that leniency of the rules does not show as a gain.
     """
     attempts = _attempts(pred)
     scores, lines = [], []
     for attempt in attempts:
         failures = _form_failures(attempt)
-        new = content_words(attempt.evolved) - content_words(attempt.parent) - _demonstrated_words()
-        scores.append(0.0 if failures else min(1.0, len(new) / NEW_WORDS))
+        new = _new_words(attempt)
+        scores.append(0.0 if failures else min(1.0, new / NEW_WORDS))
         if scores[-1] < 1:
-            why = "; ".join(failures) or f"only {len(new)} new content words"
+            why = "; ".join(failures) or f"only {new} new content words"
             lines.append(f"{attempt.operator}: {why}: {attempt.evolved[:160]!r}")
     score = capped(sum(scores) / len(scores)) if scores else 0.0
     return dspy.Prediction(score=score, feedback="\n".join(lines[:FEEDBACK_LINES]) or "Every demand is new.")
@@ -133,8 +142,14 @@ def _terms(attempt: Attempt) -> dict[str, float]:
         terms[f"keeps {kept:.0%} of the words that say what it is about"] = min(1.0, kept / wanted)
         lost = lost_blocks(parent, evolved)
         terms[f"loses the data {lost[:1]}"] = 1 - len(lost) / max(1, len(data_blocks(parent)))
+    attached = bool(set(data_blocks(evolved)) - set(data_blocks(parent)))
     if attempt.operator == "complicate_input":
-        terms["attaches no data"] = 1.0 if set(data_blocks(evolved)) - set(data_blocks(parent)) else 0.5
+        terms["attaches no data"] = 1.0 if attached else 0.5
+    if attempt.operator != "broaden" and not attached:
+        share, plain = demand_share(parent, evolved)
+        terms[f"adds a statement that asks for nothing: {plain[:100]!r}"] = max(
+            NO_DEMAND, min(1.0, share / ENOUGH_DEMAND)
+        )
     return terms
 
 
@@ -158,6 +173,19 @@ def _form_failures(attempt: Attempt) -> list[str]:
     if copied := _copied(attempt):
         failures.append(f"copies a demonstration: {copied!r}")
     return failures
+
+
+def _new_words(attempt: Attempt) -> int:
+    """New content words of the sentences; of one that does not open like a request, one word at most."""
+    known = content_words(attempt.parent) | _demonstrated_words()
+    if attempt.operator == "complicate_input":  # data is not written in requests
+        return len(content_words(attempt.evolved) - known)
+    count = 0
+    for sentence in re.split(r"(?<=[.!?])\s+|\n", attempt.evolved):
+        new = content_words(sentence) - known
+        count += len(new) if opens_with_request(sentence) else min(1, len(new))
+        known |= new
+    return count
 
 
 def _copied(attempt: Attempt) -> str:

@@ -44,6 +44,7 @@ REPLY = {
     "queries": ["lamp clock"],
     "instruction": "Explain how a lighthouse lamp turns.",
     "equal": False,
+    "fair": True,
     "response": "Flour, water, salt and yeast are kneaded, left to rise and baked.",
 }
 """What the scripted LM says to everything: the fields of the signatures whose rows a page goes on with."""

@@ -141,18 +141,19 @@ def quality_of(tmp_path, scores, split="all", **arguments):
 def test_a_perfect_judge_has_precision_and_recall_of_one(tmp_path):
     quality = quality_of(tmp_path, lambda pair: pair.level)
     assert (quality.precision, quality.recall, quality.f1, quality.validity) == (1.0, 1.0, 1.0, 1.0)
-    assert (quality.pairs, quality.let_through) == (40, {})
+    assert (quality.pairs, quality.let_through, quality.balanced_accuracy) == (40, {}, 1.0)
 
 
 def test_a_judge_that_keeps_everything_has_the_precision_of_chance(tmp_path):
     quality = quality_of(tmp_path, lambda pair: 5)
-    assert (quality.precision, quality.recall) == (0.2, 1.0)
+    assert (quality.precision, quality.recall, quality.balanced_accuracy) == (0.2, 1.0, 0.5)
     assert sum(quality.let_through.values()) == 32 and quality.let_through["injection"] == 2
 
 
 def test_a_judge_that_keeps_nothing_has_no_precision(tmp_path):
     quality = quality_of(tmp_path, lambda pair: 2)
     assert (quality.precision, quality.recall, quality.f1) == (None, 0.0, 0.0)
+    assert quality.balanced_accuracy == 0.5
 
 
 def test_what_a_judge_lets_through_is_counted_by_the_planted_error(tmp_path):
@@ -171,7 +172,7 @@ def test_at_four_articles_pass_that_four_and_a_half_stops(tmp_path):
 
 def test_unreadable_ratings_lower_validity_and_recall(tmp_path):
     quality = quality_of(tmp_path, lambda pair: None if pair.split == "test" else pair.level)
-    assert (quality.validity, quality.recall, quality.precision) == (0.5, 0.5, 1.0)
+    assert (quality.validity, quality.recall, quality.precision, quality.balanced_accuracy) == (0.5, 0.5, 1.0, 0.5)
 
 
 def test_pairs_without_a_label_are_left_out():

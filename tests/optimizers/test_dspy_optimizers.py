@@ -79,6 +79,27 @@ def test_a_run_that_is_made_again_is_answered_from_the_record(optimizer, tmp_pat
 
 
 @pytest.mark.parametrize("optimizer", EACH)
+def test_a_search_that_died_goes_on_without_paying_twice(optimizer, tmp_path):
+    answered = []
+
+    def dies(call):
+        if len(answered) == 60:
+            raise dspy.lm15.InvalidRequestError("gone", status=400)
+        answered.append(call)
+        return learns(call)
+
+    prompt_lms = [reflection() for _ in range(3)]
+    with pytest.raises(UnusableLMError, match="gone"):
+        tune(optimizer, ScriptedLM({"write": dies}), reflection_lm=prompt_lms[0], out=tmp_path)
+    lm, straight = ScriptedLM({"write": learns}), ScriptedLM({"write": learns})
+    resumed = tune(optimizer, lm, reflection_lm=prompt_lms[1], out=tmp_path)
+    whole = tune(optimizer, straight, reflection_lm=prompt_lms[2])
+    assert resumed.metric == whole.metric and resumed.best.prompts == whole.best.prompts
+    assert len(lm.calls) == len(straight.calls) - 60
+    assert len(prompt_lms[0].calls) + len(prompt_lms[1].calls) == len(prompt_lms[2].calls)
+
+
+@pytest.mark.parametrize("optimizer", EACH)
 def test_nothing_is_printed_and_progress_is_heard(optimizer, capsys, caplog):
     phases = []
 
@@ -217,6 +238,35 @@ def test_an_optimizer_object_of_dspy_is_taken_as_it_is(metric):
     if metric is None:  # ours, by which only good draws pass
         assert demos and all(demo["riddle"] == GOOD for demo in demos) and tuned.metric.gain > 0
     assert all(not {"augmented", "dspy_uuid"} & set(demo) for demo in demos)
+
+
+def test_calls_of_an_lm_that_an_optimizer_object_brings_count():
+    own = reflection()
+    copro = dspy.COPRO(prompt_model=own, metric=None, breadth=3, depth=1)
+    lm, unused = ScriptedLM({"write": learns}), reflection()
+    tuned = tune(copro, lm, reflection_lm=unused)
+    assert own.calls and not unused.calls and len(lm.calls) + len(own.calls) == tuned.calls <= 400
+    assert copro.prompt_model is own
+
+
+@pytest.mark.parametrize("optimizer", EACH)
+def test_a_judge_of_the_metric_that_dies_in_the_search_ends_it(optimizer):
+    asked = []
+
+    def dies(call):
+        asked.append(call)
+        if len(asked) > 40:
+            raise dspy.lm15.InvalidRequestError("judge gone", status=400)
+        return {"good": "no name" in call["riddle"]}
+
+    ask = dspy.Predict(JudgeRiddle)
+
+    def judged(example, pred, trace=None, pred_name=None, pred_trace=None):
+        rows = [f"{row.riddle} ({example.word})" for row in pred.rows]
+        return sum(0.9 * ask(riddle=riddle).good for riddle in rows) / max(1, len(rows))
+
+    with pytest.raises(UnusableLMError, match="judge gone"):
+        tune(optimizer, metric=judged, judge_lm=ScriptedLM({"*": dies}, model="judge"))
 
 
 def test_an_optimizer_that_returns_something_else_is_refused():

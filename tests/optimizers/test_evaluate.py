@@ -95,14 +95,39 @@ def test_evaluations_made_before_are_paired_by_seed():
         sw.compare(a, sw.evaluate(Riddles(), long_enough, SEEDS[:10], 3, lms=lm))
 
 
+def test_a_seed_given_twice_is_paired_with_itself():
+    twice = {**SCORED, "seeds": [SEEDS[0], SEEDS[0], SEEDS[1]]}
+    lm = ScriptedLM({"write": learns})
+    found = sw.compare(Riddles(), shown(GOOD, GOOD), **twice, held_out=long_enough, lms=lm)
+    assert found.metric.seeds == 3 and found.a.scores[0] == found.a.scores[1] and found.held_out is not None
+
+
+def test_evaluations_of_other_numbers_of_draws_are_not_compared():
+    lm = ScriptedLM({"write": learns})
+    a, b = (sw.evaluate(Riddles(), hides_word, SEEDS[:4], k, lms=lm) for k in (2, 3))
+    with pytest.raises(ConfigError, match=r"a has 4 seeds with 2 draws each .* b has 4 seeds with 3 draws each"):
+        sw.compare(a, b)
+
+
+def test_both_sides_of_a_comparison_are_saved(tmp_path):
+    lm = ScriptedLM({"write": learns})
+    found = sw.compare(Riddles(), shown(GOOD, GOOD), **SCORED, lms=lm, out=tmp_path)
+    saved = [json.loads((tmp_path / side / "evaluation.json").read_text())["scores"] for side in "ab"]
+    assert saved == [found.a.scores, found.b.scores] and saved[0] != saved[1]
+    assert json.loads((tmp_path / "comparison.json").read_text())["measurable"] is True
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"metric": None}, "ships no metric"),
         ({"seeds": []}, "ships no test seeds"),
         ({"seeds": None}, "ships no test seeds"),
-        ({"k": 0}, "`k` must be at least 1, got 0"),
+        ({"k": 0}, "`k` must be a whole number of at least 1, got 0"),
         ({"metric": lambda *a: None}, "number in"),
+        ({"metric": lambda example, pred: 0.5}, "is called with five"),
+        ({"seeds": [{"wrd": "a"}]}, "Seed 0 does not fit Riddles"),
+        ({"budget": 0}, "`budget` must be a whole number"),
     ],
 )
 def test_bad_arguments_are_refused(arguments, message):

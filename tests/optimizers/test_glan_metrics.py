@@ -1,6 +1,10 @@
+import asyncio
+from collections import Counter
+
 import dspy
 import pytest
 
+from synthwright.errors import ConfigError
 from synthwright.optimizers import optimize
 from synthwright.optimizers.metrics.glan import (
     HELD_OUT,
@@ -11,6 +15,7 @@ from synthwright.optimizers.metrics.glan import (
     review_accuracy,
     screen_accuracy,
 )
+from synthwright.optimizers.metrics.glan_judges import judge_answers, labelled_answers, verdicts_on
 from synthwright.programs.glan import GLAN
 from synthwright.signatures.glan import HomeworkRow, Session, Subject, SubjectList, Syllabus
 from synthwright.signatures.rows import Rejected
@@ -224,6 +229,38 @@ def test_the_labelled_sets_are_balanced_and_constant_verdicts_earn_a_half():
     assert review_accuracy(votes) == 1 == screen_accuracy(verdicts)
     assert review_accuracy(["keep"] * 24) == 0.5 == screen_accuracy(["harmful"] * 24)
     assert review_accuracy([None] * 24) == 0
+
+
+def test_pairs_of_answers_reward_neither_length_nor_place():
+    pairs = labelled_answers()
+    labels = [pair["better"] for pair in pairs]
+    assert (
+        Counter(labels) == {"first": 8, "second": 8, "equal": 8} and verdicts_on(pairs, labels).balanced_accuracy == 1
+    )
+    longer = ["first" if len(pair["first_answer"]) > len(pair["second_answer"]) else "second" for pair in pairs]
+    assert verdicts_on(pairs, longer).balanced_accuracy < 1 / 3
+    for constant in ("first", "second", "equal", None):
+        assert verdicts_on(pairs, [constant] * 24).balanced_accuracy <= 1 / 3 + 1e-9
+    lenient = ["equal" if pair["kind"] == "padding" else pair["better"] for pair in pairs]
+    assert verdicts_on(pairs, lenient).by_kind["padding"] == 0 and len(verdicts_on(pairs, lenient).wrong) == 2
+
+
+def test_the_judge_of_answers_is_asked_in_both_orders():
+    def ask(answer):
+        with dspy.context(lm=ScriptedLM({"*": answer})):
+            return asyncio.run(judge_answers(GLAN(answers=2)))
+
+    better = {pair[f"{pair['better']}_answer"] for pair in labelled_answers() if pair["better"] != "equal"}
+
+    def knows(call):
+        first, second = call["first_answer"] in better, call["second_answer"] in better
+        return {"better": "first" if first else "second" if second else "equal"}
+
+    assert ask(knows).balanced_accuracy == 1 and ask(knows).wrong == []
+    assert ask({"better": "first"}).balanced_accuracy == pytest.approx(1 / 3)  # by place alone: all are equal
+    assert ask("Both are fine.").balanced_accuracy == 0
+    with pytest.raises(ConfigError, match="answers=2"):
+        asyncio.run(judge_answers(GLAN()))
 
 
 # Tuning

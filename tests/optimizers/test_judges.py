@@ -1,7 +1,10 @@
 """Judges on labelled sets: planted errors must show, and a judge that always says the same must earn chance."""
 
+import ast
 import asyncio
+import re
 from collections import Counter
+from pathlib import Path
 
 import dspy
 import pytest
@@ -27,6 +30,58 @@ from synthwright.runs.demonstrations import shipped
 from synthwright.signatures.magpie import MagpieRow
 from synthwright.signatures.rows import Message, Rejected
 from synthwright.testing import ScriptedLM
+
+# Every judge has a labelled set
+
+LABELLED = {  # signature of a judge or a verifier: file of its labelled set, and the field of the label
+    "backtranslation.JudgePair": ("programs/data/backtranslation/labelled.jsonl", "level"),
+    "bonito.JudgeResponse": ("optimizers/data/bonito_planted.jsonl", "gold"),
+    "codeclm.JudgeMetadata": ("optimizers/data/codeclm_metadata.jsonl", "plausible"),
+    "codeclm.ScoreAnswers": ("optimizers/data/codeclm_answers.jsonl", None),  # each has a good and a bad answer
+    "condor.PreferAnswer": ("optimizers/data/condor_preferences.jsonl", "better"),
+    "evol_instruct.JudgeEquality": ("optimizers/data/evol_instruct_equality.jsonl", "equal"),
+    "evol_instruct.RateDifficulty": ("optimizers/data/evol_instruct_difficulty.jsonl", "step"),
+    "glan.CompareAnswers": ("optimizers/data/glan_compare.jsonl", "better"),
+    "glan.ReviewNode": ("optimizers/data/glan_review.jsonl", "vote"),
+    "glan.ScreenQuestion": ("optimizers/data/glan_screen.jsonl", "verdict"),
+    "magpie.ClassifyQuery": ("optimizers/data/magpie.jsonl", "expected"),
+    "magpie.RateDifficulty": ("optimizers/data/magpie.jsonl", "expected"),
+    "magpie.RateQuality": ("optimizers/data/magpie.jsonl", "expected"),
+    "persona_hub.PickPersona": ("optimizers/data/persona_hub_items.jsonl", "right"),
+    "persona_hub.RatePersona": ("optimizers/data/persona_hub_specificity.jsonl", "step"),
+    "sand_math.CompareAnswers": ("optimizers/data/sand_math_equality.jsonl", "equal"),
+    "sand_math.JudgeCopy": ("optimizers/data/sand_math_copies.jsonl", "same_problem"),
+    "sand_math.RateDifficulty": ("optimizers/data/sand_math_levels.jsonl", "rating"),
+    "self_instruct.IdentifyClassification": ("optimizers/data/self_instruct.jsonl", "is_classification"),
+    "targen.SelfCorrect": ("optimizers/data/targen_flips.jsonl", "gold"),
+    "targen.StructuredCorrect": ("optimizers/data/targen_flips.jsonl", "gold"),
+}
+JUDGING = re.compile(r"(Judge(?!Sentiment)|Rate|Score|Compare|Prefer|Pick|Review|Screen|Identify|Classify|\w+Correct$)")
+"""Bonito's `JudgeSentiment` is a task that it writes, not a judge."""
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_signature_that_judges_has_a_labelled_set():
+    found = {
+        f"{path.stem}.{node.name}"
+        for path in (ROOT / "signatures").glob("*.py")
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef)
+        and any(isinstance(base, ast.Attribute) and base.attr == "Signature" for base in node.bases)
+        and JUDGING.match(node.name)
+    }
+    assert found == set(LABELLED)
+
+
+@pytest.mark.parametrize(("path", "label"), sorted({entry for entry in LABELLED.values()}, key=str))
+def test_a_labelled_set_has_several_labels_and_enough_cases_of_each(path, label):
+    records = [record for record in read_jsonl(ROOT / path) if label is None or label in record]
+    assert len(records) >= 12
+    if label is not None:
+        counts = Counter(str(record[label]) for record in records)
+        assert len(counts) >= 2 and (label in ("expected", "rating") or min(counts.values()) >= 3)
+
 
 # Balanced accuracy
 

@@ -6,9 +6,11 @@ from pathlib import Path
 import dspy
 import pytest
 
+from synthwright.optimizers import optimize
 from synthwright.optimizers.seeds import no_overlap, shipped_metrics, shipped_seeds
 from synthwright.programs.base import list_generators
 from synthwright.signatures.rows import Rejected
+from synthwright.testing import ScriptedLM
 
 HERE = Path(__file__).parent
 METHODS = [pytest.param(cls, id=cls.stem()) for cls in list_generators()]
@@ -59,6 +61,20 @@ def test_seeds_are_enough_and_disjoint(cls):
     split = shipped_seeds(cls())
     assert len(split["train"]) >= 12 and len(split["val"]) >= 12 and len(split["test"]) >= 20
     no_overlap(split)
+
+
+@pytest.mark.parametrize("cls", METHODS)
+def test_seeds_fit_the_method(cls):
+    generator = cls()
+    for example in (example for examples in shipped_seeds(generator).values() for example in examples):
+        generator.seed_signature().bind(**example.inputs())
+
+
+@pytest.mark.parametrize("cls", METHODS)
+def test_a_method_is_tuned_with_nothing_given_but_an_lm(cls):
+    tuned = optimize(cls(), lms=ScriptedLM({"*": "I would rather not."}), budget=900)
+    assert tuned.metric.seeds >= 6 and tuned.calls <= 900 and tuned.held_out is not None
+    assert "no measurable gain" in tuned.report() and tuned.warnings
 
 
 @pytest.mark.parametrize("cls", METHODS)

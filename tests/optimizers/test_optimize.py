@@ -7,7 +7,9 @@ from judged_riddles import GOOD, SEEDS, JudgeRiddle, Riddle, Riddles, WriteRiddl
 import synthwright as sw
 from synthwright.errors import ConfigError, UnusableLMError
 from synthwright.lms import Retry
+from synthwright.optimizers.arguments import OPTIMIZERS
 from synthwright.optimizers.candidates import PromptState
+from synthwright.optimizers.dspy_optimizers import NAMES
 from synthwright.optimizers.stats import mean_interval, paired_difference
 from synthwright.testing import ScriptedLM
 
@@ -83,6 +85,146 @@ def test_bad_arguments_are_refused(arguments, message):
     lm = ScriptedLM({"write": learns})
     with pytest.raises(ConfigError, match=message):
         sw.optimize(Riddles(), **{"metric": hides_word, "trainset": SEEDS, "lms": lm, "budget": 200, **arguments})
+
+
+async def waits(*arguments):
+    return 0.5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"metric": "hides_word"}, r"`metric` must be a function of \(example, pred, .* got 'hides_word'"),
+        (
+            {"metric": lambda example, pred, trace=None: 0.5},
+            r"<lambda>\(example, pred, trace=None\) is called with five",
+        ),
+        ({"metric": waits}, "waits is asynchronous"),
+        ({"held_out": lambda example: 0.5}, "`held_out`: <lambda>"),
+        ({"optimizer": dspy.COPRO}, r"Pass an object, `dspy\.COPRO\(\.\.\.\)`, not the class"),
+        ({"optimizer": 3}, "No optimizer 3"),
+        ({"reflection_lm": "openai/gpt-4o"}, "`reflection_lm` must be a dspy.LM, got 'openai/gpt-4o'"),
+        ({"judge_lm": "openai/gpt-4o"}, "`judge_lm` must be a dspy.LM"),
+        ({"budget": "200"}, "`budget` must be a whole number of at least 1, got '200'"),
+        ({"budget": 200.5}, "`budget` must be a whole number"),
+        ({"draws": True}, "`draws` must be a whole number"),
+        ({"concurrency": 0}, "`concurrency` must be a whole number of at least 1, got 0"),
+        ({"targets": "write"}, "`targets` must be a list of names out of write, got 'write'"),
+        ({"targets": []}, "`targets` must be a list of names"),
+        ({"gold": {"wrote": []}}, "demonstrations of 'wrote', which is not tuned. Did you mean 'write'"),
+        ({"gold": {"judge": []}}, "demonstrations of 'judge', which is not tuned"),
+        ({"gold": {"write": [{"wrd": "a"}]}}, "Demonstration 0 of 'write' .* with the fields word, riddle"),
+        ({"gold": [{"word": "a"}]}, "`gold` must be lists of demonstrations by predictor"),
+        ({"trainset": ["a", "b"]}, r"Seed 0 is 'a'; a seed is a dictionary with the arguments \(word\)"),
+        (
+            {"trainset": [{"wrd": "a"}]},
+            r"Seed 0 does not fit Riddles, which takes \(word\): missing a required argument",
+        ),
+        ({"trainset": [dspy.Example(word="a")]}, r"Seed 0 does not say what its inputs are: `\.with_inputs\('word'\)`"),
+        ({"testset": 5}, "Seeds must be a list of dictionaries, got 5"),
+    ],
+)
+def test_arguments_that_cannot_work_are_refused_before_a_call_is_made(arguments, message):
+    lm = ScriptedLM({"write": learns})
+    with pytest.raises(ConfigError, match=message):
+        sw.optimize(Riddles(), **{"metric": hides_word, "trainset": SEEDS, "lms": lm, "budget": 200, **arguments})
+    assert lm.calls == []
+
+
+def test_a_class_in_place_of_a_generator_is_refused():
+    with pytest.raises(ConfigError, match=r"Pass an object, `Riddles\(\.\.\.\)`, not the class"):
+        sw.optimize(Riddles, metric=hides_word, trainset=SEEDS)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ConfigError, match=r"Need a synthwright\.Generator, got 'Riddles'"):
+        sw.evaluate("Riddles", hides_word, SEEDS)  # pyright: ignore[reportArgumentType]
+
+
+def test_the_names_of_optimizers_are_those_that_can_be_built():
+    assert {*OPTIMIZERS} == {"auto", "bootstrap", *NAMES}
+
+
+# Metrics that ask an LM
+
+ask = dspy.Predict(JudgeRiddle)
+
+
+def asks_judge(example, pred, trace=None, pred_name=None, pred_trace=None):
+    return sum(0.9 * ask(riddle=row.riddle).good for row in pred.rows) / max(1, len(pred.rows))
+
+
+def good_if_nameless(call):
+    return {"good": "no name" in call["riddle"]}
+
+
+@pytest.mark.parametrize("optimizer", ["bootstrap", "copro"])
+def test_calls_of_a_metric_count_and_are_on_record(optimizer, tmp_path):
+    def tune():
+        lm, judge = ScriptedLM({"write": learns}), ScriptedLM({"*": good_if_nameless}, model="judge")
+        prompt_lm = ScriptedLM(
+            {"*": {"proposed_instruction": "Never name it.", "proposed_prefix_for_output_field": "R"}}
+        )
+        tuned = sw.optimize(
+            Riddles(),
+            metric=asks_judge,
+            held_out=asks_judge,
+            trainset=SEEDS,
+            lms=lm,
+            judge_lm=judge,
+            reflection_lm=prompt_lm,
+            optimizer=optimizer,
+            budget=400,
+            out=tmp_path,
+        )
+        return tuned, len(lm.calls), len(judge.calls), len(prompt_lm.calls)
+
+    tuned, written, judged, proposed = tune()
+    assert tuned.metric.after > 0.8 > tuned.metric.before and tuned.warnings == []
+    assert judged > 0 and written + judged + proposed <= tuned.calls <= 400  # equal questions are asked once
+    again, *paid = tune()
+    assert again.metric == tuned.metric and paid == [0, 0, 0]
+
+
+def test_calls_that_a_metric_makes_past_the_session_are_told_of():
+    own = ScriptedLM({"*": good_if_nameless}, model="own")
+
+    def asks_its_own(example, pred, *rest):
+        with dspy.context(lm=own):
+            return asks_judge(example, pred)
+
+    found = sw.evaluate(Riddles(), asks_its_own, SEEDS[:4], lms=ScriptedLM({"write": learns}))
+    assert found.calls == 8 == len(own.calls)
+    assert "made 8 calls of an LM of their own (own), neither in the budget" in found.report()
+
+
+def test_calls_of_a_metric_to_an_lm_of_dspy_are_not_taken_for_its_own():
+    scripted = ScriptedLM({"*": good_if_nameless})
+    judge = dspy.LM("plain", engine=scripted.engine, async_engine=scripted.async_engine)
+    found = sw.evaluate(Riddles(), asks_judge, SEEDS[:4], lms=ScriptedLM({"write": learns}), judge_lm=judge)
+    assert found.notes == [] and found.calls > 8
+
+
+def test_a_dead_judge_of_a_metric_is_an_error_and_no_score():
+    judge = ScriptedLM({"*": dspy.lm15.InvalidRequestError("no such model", status=404)})
+    with pytest.raises(UnusableLMError, match="no such model"):
+        sw.evaluate(Riddles(), asks_judge, SEEDS[:4], lms=ScriptedLM({"write": learns}), judge_lm=judge)
+
+
+def test_prompts_that_lose_on_the_test_seeds_are_told_of():
+    def fickle(example, pred, *rest):
+        good = sum(row.riddle == GOOD for row in pred.rows) / max(1, len(pred.rows))
+        return 0.9 * (1 - good if int(example.word.removeprefix("word")) >= 16 else good) if pred.rows else 0.0
+
+    lm = ScriptedLM({"write": learns})
+    tuned = sw.optimize(Riddles(), metric=fickle, trainset=SEEDS, lms=lm, budget=300)
+    assert tuned.metric.high < 0 and "worse on the test seeds: keep those that you had" in tuned.report()
+
+
+def test_no_secret_of_an_lm_is_saved(tmp_path):
+    secret = "sk-planted-77"
+    lm = ScriptedLM({"write": learns})
+    lm.kwargs.update(api_key=secret, headers={"X-Key": secret})  # where DSPy keeps those of a hosted LM
+    sw.optimize(Riddles(), metric=hides_word, trainset=SEEDS, lms=lm, budget=200, out=tmp_path)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) >= 6 and not [path.name for path in files if secret.encode() in path.read_bytes()]
 
 
 def test_a_generator_with_only_frozen_predictors_has_nothing_to_tune():
