@@ -48,7 +48,7 @@ def optimize(
     valset: Sequence[Any] | None = None,
     testset: Sequence[Any] | None = None,
     optimizer: Optimizer | Teleprompter = "auto",
-    budget: int = 400,
+    budget: int | None = None,
     lms: dspy.LM | Mapping[str, dspy.LM] | None = None,
     reflection_lm: dspy.LM | None = None,
     judge_lm: dspy.LM | None = None,
@@ -84,7 +84,7 @@ def optimize(
             `miprov2` (extra `mipro`) does both; `simba` adds demonstrations or rules; `copro` rewrites instructions by
             their scores alone; or an optimizer object of DSPy, with a metric of its own or None for ours. `auto` is
             `gepa` if there is a reflection LM and `bootstrap` otherwise.
-        budget: LM calls in all, kept strictly.
+        budget: LM calls in all, kept strictly; None for the generator's `tuning_budget`, 400 for most.
         lms: An LM for all roles, or LMs by role, as in `generate`.
         reflection_lm: The LM that rewrites instructions; its calls count towards the budget. `miprov2`, `simba` and
             `copro` take the generator's own LM without one.
@@ -115,6 +115,7 @@ def optimize(
     """
     started = time.monotonic()
     arguments.check_generator(generator)
+    budget = generator.tuning_budget if budget is None else budget
     arguments.check_whole(budget=budget, draws=draws, max_demos=max_demos, rounds=rounds)
     if not isinstance(threshold, int | float) or not 0 < threshold <= 1:
         raise ConfigError(f"`threshold` must be in (0, 1], got {threshold!r}.")

@@ -50,6 +50,7 @@ class Generator(dspy.Module, Generic[RowT]):
     Attributes:
         roles: Names of predictors by the LM role that they use. Predictors not named here use `generator`.
         targets: Names of the predictors that optimizers tune; empty for all that are not frozen.
+        tuning_budget: LM calls that `optimize` may make if it is not told: enough to find and prove a gain.
         presets: Arguments of `__init__` by preset. `practical` holds the defaults, `faithful` the paper's numbers.
         filters: What to keep, in order. Per run copies are made, so they may hold an index.
         artifact_filters: The same for artifacts, by their type: those that a filter drops are kept as rejects, and no
@@ -67,6 +68,7 @@ class Generator(dspy.Module, Generic[RowT]):
 
     roles: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     targets: ClassVar[tuple[str, ...]] = ()
+    tuning_budget: ClassVar[int] = 400
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     filters: Sequence[Filter | RowCheck] = ()
     artifact_filters: Mapping[type[Row], Sequence[Filter | RowCheck]] = {}

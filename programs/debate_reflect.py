@@ -75,6 +75,7 @@ class DebateReflect(Generator[DebateRow]):
         seed: Fixes the order of answers in discussions.
     """
 
+    tuning_budget: ClassVar[int] = 1000  # a debate takes up to 12 calls
     presets: ClassVar = {
         "practical": {
             "students": ("student",),
