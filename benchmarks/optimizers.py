@@ -7,7 +7,7 @@ estimated without bias from all sets of n out of the draws made.
 
 Runs are kept in `runs/optimizers` and go on where they stopped; results go to `benchmarks/results/optimizers.md`.
 
-Usage: python benchmarks/optimizers.py [--methods evol_instruct] [--optimizers bootstrap,simba] [--budget 160] [--n 8]
+Usage: python benchmarks/optimizers.py [--methods evol_instruct] [--optimizers bootstrap,simba] [--budget 120] [--n 4]
 """
 
 import argparse
@@ -27,10 +27,10 @@ from synthwright.optimizers.seeds import shipped_metrics
 from synthwright.optimizers.session import open_session
 
 RUNS = ROOT / "runs" / "optimizers"
-METHODS = ("evol_instruct", "backtranslation", "targen")
+METHODS = ("evol_instruct", "backtranslation", "glan")
 OPTIMIZERS = ("bootstrap", "miprov2", "simba", "copro", "gepa")
-BUDGET = 160
-DRAWS = 8
+BUDGET = 120
+DRAWS = 4
 
 
 def main() -> None:
@@ -143,10 +143,9 @@ def write_table() -> None:
         "",
         "## Best of n",
         "",
-        "The expected score of the draw that the metric picks out of n, on the test seeds; each row costs n draws, so "
-        f"that {DRAWS} draws of 20 seeds cost as much as a search of {DRAWS * 20} calls. For more rows than that a "
-        "search is paid once: it is worth it from that number of rows on at which sampling that scores as well costs "
-        "more.",
+        "The expected score of the draw that the metric picks out of n, on the test seeds. A search is paid once, "
+        "sampling with every row: with n draws a row, a search of c calls is worth it from c / (n - 1) rows on, if it "
+        "scores as well.",
         "",
         "| method | prompt | n: metric (held-out) | tuned prompts that it must beat |",
         "|---|---|---|---|",
