@@ -17,6 +17,7 @@ from dspy.utils.exceptions import ContextWindowExceededError
 import synthwright as sw
 from synthwright.errors import ConfigError, UnusableLMError
 from synthwright.lms import Meter, Usage
+from synthwright.lms.calls import RAW
 from synthwright.lms.http import Endpoint
 from synthwright.lms.metered import metered
 from synthwright.lms.openai import OpenAIEngine
@@ -502,3 +503,13 @@ def test_a_server_with_odd_tokens_tells_no_template(server, odd):
     server.answers = [lambda handler: reply(handler, odd)]
     with pytest.raises(UnusableLMError, match="does not tell its chat template"):
         OpenAIEngine(server.base, "m").template([])
+
+
+def test_special_tokens_that_end_a_raw_completion_are_shown_so_that_a_server_finds_them(server):
+    server.answers = [lambda handler: reply(handler, {"choices": [{"text": "Why?"}]})]
+    engine = OpenAIEngine(server.base, "m")
+    for stop in (("<|im_end|>",), ()):
+        config = Config(stop=stop, extensions={RAW: True})
+        engine.complete(Request("m", messages=(Message.user("<|user|>"),), config=config))
+    sent = [(body.get("stop"), body.get("skip_special_tokens")) for _, _, body in server.requests]
+    assert sent == [(["<|im_end|>"], False), (None, None)]
