@@ -47,9 +47,9 @@ class Magpie(Generator[MagpieRow]):
         turn_system: System message while the user turns after the first are sampled; absent when they are answered
             (`exp/gen_mt.py`). None for none, which LMs without a system turn need.
         family: Name of a family of models (`llama-3`, `qwen-2`, `qwen-2.5`, `gemma-2`, `phi-3`, `mistral`, `llama-2`,
-            `yi-1.5`) whose chat template is known here, for servers that do not tell theirs, such as vLLM.
+            `yi-1.5`) whose chat template is known here, for servers that do not tell theirs.
         prefix: Text of the LM's chat template up to the user's first word, for servers that do not tell their
-            template, where no family fits. For one turn, without `system`.
+            template, where no family fits. For one turn, without `system`, and without BOS, which servers add.
         temperature: Of the queries, 0 or more. The paper: 1.0, in its released sets up to 1.25.
         top_p: Of the queries, in (0, 1].
         query_tokens: Longest query in tokens; one that reaches it is dropped.

@@ -4,7 +4,7 @@ from typing import Any
 
 from synthwright.errors import ConfigError, did_you_mean
 from synthwright.programs.blocks.arguments import check_ranges
-from synthwright.programs.magpie_templates import family_named
+from synthwright.programs.magpie_templates import BOS, family_named
 from synthwright.signatures.magpie import DOMAINS
 
 __all__ = ["check_arguments"]
@@ -36,6 +36,11 @@ def check_arguments(magpie: Any) -> None:
             f"turns={magpie.turns!r}, system={magpie.system!r}, domain={magpie.domain!r} and family={magpie.family!r}: "
             "write a system message into the prefix, and use `family` or an LM that tells its chat template for "
             "more turns."
+        )
+    if magpie.prefix is not None and (bos := BOS.match(magpie.prefix)):
+        raise ConfigError(
+            f"`prefix` begins with {bos[0]!r}, got {magpie.prefix!r}. Leave that out: servers put it before every "
+            "prompt themselves, and a second one would stand in the conversation."
         )
     if magpie.base_answers and magpie.reward is None:
         raise ConfigError("`base_answers` are compared by `reward`, got reward=None.")

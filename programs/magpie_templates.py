@@ -12,13 +12,15 @@ from synthwright.errors import ConfigError, UnusableLMError, did_you_mean
 from synthwright.lms.raw import RawCompletion
 from synthwright.programs.base import data_path
 
-__all__ = ["SENTINEL", "Family", "families", "family_named", "split_at_user_turn", "stop_strings", "user_slot"]
+__all__ = ["BOS", "SENTINEL", "Family", "families", "family_named", "split_at_user_turn", "stop_strings", "user_slot"]
 
 SENTINEL = "SYNTHWRIGHT-USER-TURN"
 """Stands for the user's words while a chat template is rendered; templates leave plain ASCII as it is."""
 
+BOS = re.compile(r"\A\s*(?:<s>|<bos>|<\|(?:begin_of_text|startoftext|endoftext)\|>|<｜begin▁of▁sentence｜>)")
+"""The token at the start of a prompt, which servers put before every raw text themselves."""
+
 _WITHOUT_SYSTEM = "leave out `system` and `domain`, and pass `turn_system=None`"
-_BOS = re.compile(r"\A\s*(?:<s>|<bos>|<\|(?:begin_of_text|startoftext|endoftext)\|>|<｜begin▁of▁sentence｜>)")
 _MARKER = re.compile(r"<(?!/?think)[^<>\s]{2,40}>|\[/?[A-Z_]{2,20}\]")
 
 
@@ -35,7 +37,7 @@ def split_at_user_turn(rendered: str) -> tuple[str, str]:
             "Give the text that stands before a user turn yourself, as `prefix`."
         )
     before, _, after = rendered.partition(SENTINEL)
-    if not _BOS.sub("", before).strip():
+    if not BOS.sub("", before).strip():
         raise ConfigError(
             f"The LM's chat template has nothing that opens a user turn ({rendered[:300]!r}), as with a base model. "
             "Magpie reads queries out of an aligned (instruction-tuned) LM: use one, or give its header as `prefix`."
@@ -155,7 +157,7 @@ async def _rendered(query: RawCompletion, head: list[dict[str, str]], turns: lis
         if head and await _tells_template(query, turns):
             raise ConfigError(f"The LM's chat template refuses system messages: {_WITHOUT_SYSTEM}.") from error
         raise UnusableLMError(
-            f"{error} Magpie needs raw completions: on a server that has them and hides its template, such as vLLM, "
+            f"{error} Magpie needs raw completions: on a server that has them and hides its template, "
             f"pass `family` ({', '.join(families())}) or `prefix`. A hosted chat API puts its own template around "
             "every prompt, so that the LM would just greet: it cannot run Magpie."
         ) from error

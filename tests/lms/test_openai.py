@@ -17,6 +17,7 @@ from dspy.utils.exceptions import ContextWindowExceededError
 import synthwright as sw
 from synthwright.errors import ConfigError, UnusableLMError
 from synthwright.lms import Meter, Usage
+from synthwright.lms.calls import RAW
 from synthwright.lms.http import Endpoint
 from synthwright.lms.metered import metered
 from synthwright.lms.openai import OpenAIEngine
@@ -467,3 +468,48 @@ def test_a_server_without_a_template_endpoint_says_what_to_do(server):
     server.answers = [status(404)]
     with pytest.raises(UnusableLMError, match=r"does not tell its chat template .*yourself, as `prefix`"):
         OpenAIEngine(server.base, "m").template([])
+
+
+def tells_tokens(server, *, bos, written):
+    """Answers as vLLM does. A character is a token, BOS is 0: the tokenizer adds it, the template has it written."""
+
+    def answer(handler):
+        path, _, body = server.requests[-1]
+        if path == "/tokenize" and "messages" in body:
+            text = "\0" * written + "".join(f"<{m['role']}>{m['content']}" for m in body["messages"]) + "<assistant>"
+            reply(handler, {"tokens": [ord(character) for character in text]})
+        elif path == "/tokenize":
+            reply(handler, {"tokens": [0] * bos + [ord(character) for character in body["prompt"]]})
+        elif path == "/detokenize":
+            reply(handler, {"prompt": "".join(chr(token) if token else "<s>" for token in body["tokens"])})
+        else:
+            status(404)(handler)
+
+    server.answers = [answer]
+
+
+@pytest.mark.parametrize(
+    ("bos", "written", "start"), [(True, True, ""), (False, True, "<s>"), (True, False, ""), (False, False, "")]
+)
+def test_a_server_that_tells_tokens_tells_its_template_without_the_bos_that_it_adds(server, bos, written, start):
+    tells_tokens(server, bos=bos, written=written)
+    text = OpenAIEngine(server.base, "m").template([{"role": "user", "content": "Hi"}])
+    assert text == start + "<user>Hi<assistant>"
+    assert {body["model"] for path, _, body in server.requests if path != "/apply-template"} == {"m"}
+
+
+@pytest.mark.parametrize("odd", [{"tokens": None}, {"tokens": "x"}, [], {"prompt": 5}])
+def test_a_server_with_odd_tokens_tells_no_template(server, odd):
+    server.answers = [lambda handler: reply(handler, odd)]
+    with pytest.raises(UnusableLMError, match="does not tell its chat template"):
+        OpenAIEngine(server.base, "m").template([])
+
+
+def test_special_tokens_that_end_a_raw_completion_are_shown_so_that_a_server_finds_them(server):
+    server.answers = [lambda handler: reply(handler, {"choices": [{"text": "Why?"}]})]
+    engine = OpenAIEngine(server.base, "m")
+    for stop in (("<|im_end|>",), ()):
+        config = Config(stop=stop, extensions={RAW: True})
+        engine.complete(Request("m", messages=(Message.user("<|user|>"),), config=config))
+    sent = [(body.get("stop"), body.get("skip_special_tokens")) for _, _, body in server.requests]
+    assert sent == [(["<|im_end|>"], False), (None, None)]

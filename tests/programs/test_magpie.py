@@ -616,6 +616,7 @@ def test_answers_of_equal_reward_make_no_pair(tmp_path):
         ({"min_difficulty": "tough"}, "`min_difficulty` must be one of 'very easy'"),
         ({"prefix": " "}, "cannot be empty"),
         ({"prefix": "<|user|>", "turns": 2}, "turns=2"),
+        ({"prefix": "<|begin_of_text|><|user|>"}, r"begins with '<\|begin_of_text\|>', .*Leave that out"),
         ({"prefix": "<|user|>", "system": "Be brief."}, "write a system message into the prefix"),
         ({"preferences": True}, "needs `reward`"),
         ({"base_answers": True}, "got reward=None"),

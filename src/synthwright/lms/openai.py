@@ -1,7 +1,7 @@
 """Any endpoint that speaks OpenAI's protocol: vLLM, llama.cpp, Ollama, LM Studio, OpenAI, gateways."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from dspy import lm15
 from dspy.lm15 import Request, Response, TokenLogprob
@@ -19,6 +19,8 @@ _SUPPORTED = frozenset(
     | {"logprobs", "top_logprobs"}
 )
 _CHECK = 20.0  # seconds
+
+T = TypeVar("T")
 
 
 class OpenAIEngine:
@@ -98,7 +100,9 @@ class OpenAIEngine:
         run_plain(self.twin.check())
 
     def template(self, messages: list[dict[str, str]]) -> str:
-        """The prompt text that the server's chat template makes of messages; llama.cpp's server has the endpoint.
+        """The prompt text that the server's chat template makes of messages, without BOS where the server adds it.
+
+        llama.cpp's server tells the text, vLLM the tokens and what text they are.
 
         Raises:
             UnusableLMError: The server does not tell its template.
@@ -247,21 +251,44 @@ class AsyncOpenAIEngine:
 
     async def template(self, messages: list[dict[str, str]]) -> str:
         """The prompt text of a chat; raises what `OpenAIEngine.template` raises."""
-        engine = self.engine
-        endpoint = engine.endpoints.all[0]
-        root, body = endpoint.base.removesuffix("/v1"), wire.dump({"messages": messages})
         try:
-            status, _, data = await self._transport.send(
-                endpoint, "POST", "/apply-template", body, engine.timeout, root=root
-            )
-            if status != 200:
-                raise ValueError(f"status {status}")
-            return wire.load(data)["prompt"]
+            return await self._ask("/apply-template", {"messages": messages}, "prompt", str)
         except (lm15.LM15Error, ValueError, KeyError, TypeError) as error:
+            problem = self.engine.credentials.clean(str(error))
+        try:
+            return await self._template_from_tokens(messages)
+        except (lm15.LM15Error, ValueError, KeyError, TypeError):
             raise UnusableLMError(
-                f"{endpoint.base} does not tell its chat template ({engine.credentials.clean(str(error))}). Give the "
-                "text that stands before a user turn yourself, as `prefix`."
+                f"{self.engine.endpoints.all[0].base} does not tell its chat template ({problem}). Give the text that "
+                "stands before a user turn yourself, as `prefix`."
             ) from None
+
+    async def _template_from_tokens(self, messages: list[dict[str, str]]) -> str:
+        """The prompt text of a chat from a server that tells its tokens, without those it puts before every text."""
+        model = {"model": self.engine.model}
+        tokens = await self._ask("/tokenize", {**model, "messages": messages}, "tokens", list)
+        added = await self._ask("/tokenize", {**model, "prompt": ""}, "tokens", list)
+        if tokens[: len(added)] == added:  # the template writes BOS, and raw completions would get a second one
+            tokens = tokens[len(added) :]
+        return await self._ask("/detokenize", {**model, "tokens": tokens}, "prompt", str)
+
+    async def _ask(self, path: str, body: dict[str, Any], field: str, kind: type[T]) -> T:
+        """A field of what the first endpoint replies at a path beside its API.
+
+        Raises:
+            ValueError, KeyError, TypeError: It has nothing there, or replies something else.
+            dspy.lm15.LM15Error: It was not reached.
+        """
+        endpoint = self.engine.endpoints.all[0]
+        status, _, data = await self._transport.send(
+            endpoint, "POST", path, wire.dump(body), self.engine.timeout, root=endpoint.base.removesuffix("/v1")
+        )
+        if status != 200:
+            raise ValueError(f"status {status}")
+        found = wire.load(data)[field]
+        if not isinstance(found, kind):
+            raise TypeError(f"`{field}` is {type(found).__name__}")
+        return found
 
     async def aclose(self) -> None:
         """Close this loop's connections."""

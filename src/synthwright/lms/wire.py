@@ -67,6 +67,8 @@ def request_body(request: Request, model: str, n: int = 1) -> tuple[str, dict[st
     if prompt is not None:
         if config.logprobs is not None:
             body["logprobs"] = config.logprobs
+        if config.stop:  # vLLM and SGLang look for them in the text that they show, else without special tokens
+            body["skip_special_tokens"] = False
         body["prompt"] = prompt
         return "/completions", body
     if config.logprobs is not None:
