@@ -10,8 +10,8 @@ from typing import Any, Literal
 import dspy
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from synthwright.signatures.listing import Listing
 from synthwright.signatures.rows import InstructionRow, Message, Preference, Row
-from synthwright.signatures.targen import Listing
 
 __all__ = [
     "LEVELS",

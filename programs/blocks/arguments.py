@@ -1,5 +1,6 @@
 """Arguments of generators: what may be wrong with them, and which of them an LM is told."""
 
+import math
 from collections.abc import Iterable, Mapping
 from numbers import Real
 from typing import Any
@@ -21,7 +22,7 @@ def check_ranges(program: Any, ranges: Mapping[str, tuple[float, float | None]])
     """
     for name, (least, most) in ranges.items():
         value = getattr(program, name)
-        if value is None or (isinstance(value, Real) and least <= value and (most is None or value <= most)):
+        if value is None or (isinstance(value, Real) and least <= float(value) <= (math.inf if most is None else most)):
             continue
         until = f" and at most {most}" if most is not None else ""
         raise ConfigError(f"`{name}` must be at least {least}{until}, got {value!r}.")
