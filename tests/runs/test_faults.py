@@ -283,6 +283,7 @@ def test_failed_calls_use_the_budget_up_too(tmp_path):
         Riddles(), seeds=WORDS, out=tmp_path, lms=lm, budget=sw.Budget(calls=6), retry=sw.Retry(base=0.001)
     )
     assert len(lm.calls) == run.total_usage.calls == 6 and len(run) == 1
+    assert run.stopped == "the budget of 6 calls is used up, and the last call failed: down"
 
 
 def test_a_budget_in_tokens_stops_the_run(tmp_path):

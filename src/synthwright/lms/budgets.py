@@ -167,6 +167,7 @@ class Meter:
     Attributes:
         used: What was used so far.
         recalled: Calls answered from the journal in this session; they cost nothing.
+        last_error: Why the last call of this process failed; None if it was answered.
     """
 
     def __init__(
@@ -184,6 +185,7 @@ class Meter:
         self.ledger, self.count_recalled = ledger or Ledger(), count_recalled
         self.started = time.monotonic()
         self.recalled = 0
+        self.last_error: BaseException | None = None
         self._lock = threading.Lock()
         self._not_taken: dict[tuple[str, str], Usage] = {}
         if used:

@@ -96,6 +96,8 @@ class _Metered:
     def _failed(self, call: _Call, error: BaseException, attempt: int, started: float) -> float | None:
         """Book a failed attempt; returns seconds to wait before the next one, or None if there is none."""
         _log.debug("Attempt %d of a call of %s to %s failed: %r", attempt + 1, call.caller, self.lm.model, error)
+        if isinstance(error, Exception):  # not one that was cancelled
+            self.meter.last_error = error
         self._book(call, Usage(calls=1))
         if self.retry.attempts == 1 or not isinstance(error, _RETRYABLE):
             return None
@@ -110,6 +112,7 @@ class _Metered:
         return self._jitter.uniform(0, min(self.retry.cap, self.retry.base * 2 ** min(attempt, 30)))
 
     def _answered(self, call: _Call, response: Response) -> Response:
+        self.meter.last_error = None
         self._book(call, self.meter.usage(self.lm.model, response))
         if self.journal is not None and len(response.message.parts) == 1:
             self.journal.put(call.key, call.caller, call.request, call.digest, response)

@@ -27,6 +27,9 @@ AHEAD = 64
 IN_MEMORY = 4
 """Outcomes held in memory for each seed in flight; those beyond it that wait for an earlier seed are read back."""
 
+MOST_SHOWN = 200
+"""Characters of an error that are shown."""
+
 STORED = Outcome()
 """Stands for an outcome that is in the store and not in memory."""
 
@@ -131,7 +134,7 @@ class Scheduler:
                 continue
             error = task.exception()
             if isinstance(error, BudgetExhaustedError):
-                self.session.watch.stop = self.session.watch.stop or str(error)
+                self.session.watch.stop = self.session.watch.stop or self._why(error)
             elif error is not None:
                 failure = failure or error
             else:
@@ -142,6 +145,11 @@ class Scheduler:
         if failure is not None:
             self.session.settle(waiting)
             raise failure
+
+    def _why(self, error: BudgetExhaustedError) -> str:
+        """The limit that was reached, and what the last call failed with: failed calls use up a budget too."""
+        failed = self.session.meter.last_error
+        return str(error) if failed is None else f"{error}, and the last call failed: {str(failed)[:MOST_SHOWN]}"
 
 
 class Waiting:
