@@ -23,7 +23,7 @@ from synthwright.lms.budgets import Budget, Meter, Price, Retry, SharedLedger, U
 from synthwright.lms.calls import EngineLM
 from synthwright.lms.journal import Journal, open_journal
 from synthwright.lms.scopes import Scope, names_of
-from synthwright.lms.tracing import run_span, seed_span
+from synthwright.lms.tracing import run_span, seed_span, tracer
 from synthwright.pool import Pool, Seed
 from synthwright.programs import prompts
 from synthwright.programs.base import Generator
@@ -484,6 +484,7 @@ class Session(Generic[RowT]):
             prices=self.prices,
             retry=self.retry,
             journals=journals,
+            traced=tracer() is not None,
         )
 
     def _write_soon(self) -> None:
