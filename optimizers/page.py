@@ -101,7 +101,8 @@ def history_chart(history: Sequence[Candidate]) -> str:
     marks.append(f'<text x="{MARGIN}" y="{HEIGHT - 12}">0</text>')
     marks.append(f'<text x="{WIDTH - MARGIN}" y="{HEIGHT - 12}" text-anchor="end">{last} LM calls</text>')
     return (
-        f'<div class=wide><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="Mean score of candidates over LM calls">'
+        f'<div class=wide><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
+        'aria-label="Mean score of candidates over LM calls">'
         + "".join(marks)
         + "</svg></div>\n<p class=dim>Dots: scored on the validation seeds, with the best so far as a line. "
         "Rings: tried on other seeds.</p>"
@@ -167,8 +168,8 @@ def _seeds(tuned: Any) -> str:
             f"<tr><td class=n>{a.scores[index]:.2f}</td><td class=n>{b.scores[index]:.2f}</td><td><details><summary>"
             f"{_text(_short(inputs))}</summary><pre>{_json(inputs)}</pre><pre>{said}</pre></details></td></tr>"
         )
-    head = "<tr><th class=n>before</th><th class=n>after</th><th>seed, and what the metric said after</th></tr>"
-    return f"<table class=seeds>{head}{''.join(rows)}</table>"
+    head = "<th class=n>before</th><th class=n>after</th><th>seed, and what the metric says of its rows after</th>"
+    return f"<table class=seeds><tr>{head}</tr>{''.join(rows)}</table>"
 
 
 def _candidate(number: int, candidate: Candidate) -> str:

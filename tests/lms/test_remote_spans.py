@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import textwrap
 
 import dspy
 import pytest
@@ -73,15 +72,14 @@ def tree(spans):
         above = by_id.get(span.parent.span_id) if span.parent else None
         return (*(path(above) if above else ()), span.name)
 
-    def facts(span):
-        return {key: value for key, value in span.attributes.items() if key not in ("synthwright.out", "gen_ai.response.id")}
+    def described(span):
+        own = ("synthwright.out", "gen_ai.response.id")
+        facts = {key: value for key, value in span.attributes.items() if key not in own}
+        events = [(event.name, dict(event.attributes)) for event in span.events if event.name != "exception"]
+        library = span.instrumentation_scope
+        return path(span), span.kind, facts, events, span.status.status_code, library.name, library.version
 
-    described = [
-        (path(span), span.kind, facts(span), [(e.name, dict(e.attributes)) for e in span.events if e.name != "exception"],
-         span.status.status_code, span.instrumentation_scope.name, span.instrumentation_scope.version)
-        for span in spans
-    ]  # fmt: skip
-    return sorted(described, key=str)
+    return sorted(map(described, spans), key=str)
 
 
 def test_spans_of_workers_are_those_of_one_process(traced, tmp_path, stub_server, monkeypatch):

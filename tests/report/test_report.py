@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import synthwright as sw
+from synthwright.lms.embeddings import Embedder, embedder_is_here
 from synthwright.report.diversity import diversity, hashed_ngrams, lay_out, nearest, neighbours, project
 from synthwright.report.fields import Fields, histogram, main_text
 from synthwright.report.page import json_block
@@ -264,8 +265,8 @@ def test_the_map_keeps_groups_apart_that_a_projection_mixes():
         return (labels[square.argmin(axis=1)] == labels).mean()
 
     flat = project(matrix)
-    found = lay_out(flat, *neighbours(matrix))
-    assert found == lay_out(flat, *neighbours(matrix))
+    found = lay_out(flat, *neighbours(matrix, 10))
+    assert found == lay_out(flat, *neighbours(matrix, 10))
     assert together(flat) < 0.8 and together(np.array(found)) > 0.95
     assert np.abs(found).max() == 1.0
 
@@ -274,3 +275,19 @@ def test_the_map_keeps_groups_apart_that_a_projection_mixes():
 def test_a_map_of_equal_or_few_texts_has_finite_places(texts):
     found = diversity(texts)
     assert found is not None and np.isfinite(found.points).all() and len(found.points) == len(texts)
+
+
+@pytest.mark.skipif(not embedder_is_here(), reason="needs the embedded embedder: synthwright lm pull --embedder")
+def test_the_embedded_embedder_puts_paraphrases_and_topics_together():
+    topics = (
+        ("How long should I boil eggs?", "How many minutes must eggs cook?", "Which spices go into a curry?"),
+        ("Why do stars twinkle?", "What makes stars flicker at night?", "What are the rings of Saturn made of?"),
+        ("How does compound interest work?", "How does interest on savings grow?", "How are capital gains taxed?"),
+        ("What is the offside rule in football?", "Explain offside in soccer.", "When is a penalty kick awarded?"),
+    )
+    found = diversity([text for topic in topics for text in topic], Embedder())
+    assert found is not None and found.by == "embeddings"
+    assert {pair[:2] for pair in found.pairs[:4]} == {(0, 1), (3, 4), (6, 7), (9, 10)}
+    places = np.array(found.points)
+    square = ((places[:, None] - places[None]) ** 2).sum(axis=2) + 9 * np.eye(12)
+    assert sum(a // 3 == b // 3 for a, b in enumerate(square.argmin(axis=1))) >= 11

@@ -33,7 +33,7 @@ DIMENSIONS = 4_096
 """Hash buckets of the n-grams."""
 
 NEIGHBOURS = 10
-"""Neighbours of a row that it is drawn to on the map."""
+"""Neighbours of a row that it is drawn to on the map; of fewer than 80 rows an eighth."""
 
 PUSHES = 20
 """Rows that it is pushed off at a time."""
@@ -80,7 +80,7 @@ def diversity(texts: Sequence[str], embed: Embed | None = None, *, seed: int = 0
     indexes = _sample(usable, MOST_MAPPED if embed is None else MOST_EMBEDDED, seed)
     chosen = [texts[index] for index in indexes]
     matrix = hashed_ngrams(chosen) if embed is None else _unit(embed(chosen))
-    near, cosines = neighbours(matrix)
+    near, cosines = neighbours(matrix, min(NEIGHBOURS, max(2, len(matrix) // 8)))
     similarity, pairs = nearest(near, cosines)
     measured = _sample(range(len(indexes)), MOST_MEASURED, seed)
     sample = [chosen[place] for place in measured]
@@ -120,7 +120,7 @@ def hashed_ngrams(texts: Sequence[str]) -> "np.ndarray[Any, Any]":
 
 
 def neighbours(
-    matrix: "np.ndarray[Any, Any]", most: int = NEIGHBOURS, *, block: int = 512
+    matrix: "np.ndarray[Any, Any]", most: int, *, block: int = 512
 ) -> tuple["np.ndarray[Any, Any]", "np.ndarray[Any, Any]"]:
     """Of each unit vector the places of the nearest others, nearest first, and their cosines: two n x k matrices."""
     import numpy as np
