@@ -173,7 +173,7 @@ def test_a_module_that_sets_up_an_sdk_does_so_in_workers_too(tmp_path, stub_serv
     (tmp_path / "spans").mkdir()
     monkeypatch.setenv("SPANS", str(tmp_path / "spans"))
     command = [sys.executable, str(tmp_path / "script.py"), stub_server.base, str(tmp_path / "run")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.stdout.strip() == "6", done.stderr
     files = [file.read_text().splitlines() for file in (tmp_path / "spans").iterdir()]
     assert len(files) == 3 and all(files)

@@ -99,7 +99,7 @@ def remake(spans: list[EndedSpan]) -> None:
     from opentelemetry import trace
 
     provider, contexts = trace.get_tracer_provider(), {}
-    for each in sorted(spans, key=lambda span: span.begin):  # parents before their children
+    for each in sorted(spans, key=lambda span: (span.begin, -span.end)):  # parents before their children
         span = provider.get_tracer(*each.library).start_span(
             each.name, contexts.get(each.parent), kind=each.kind, attributes=each.attributes, start_time=each.begin
         )

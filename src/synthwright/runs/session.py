@@ -236,6 +236,10 @@ class Session(Generic[RowT]):
         self.calls = self._open_journal()
         if self.count > 1:
             self.workers = Workers(self, self.count, self._job())
+            if deaf := [type(callback).__name__ for callback in dspy.settings.callbacks]:
+                _log.warning(
+                    "DSPy's callbacks (%s) hear nothing of calls in workers; use `workers=1`.", ", ".join(deaf)
+                )
         wrapped = assign_lms(self.generator, self.lms, self.meter, self.retry, self.limit, self.calls)
         self.names = names_of(self.generator)
         self._restore()
