@@ -123,7 +123,7 @@ def flush_spans() -> None:
 def _ended(span: "ReadableSpan") -> EndedSpan:
     scope = span.instrumentation_scope
     return EndedSpan(
-        id=span.context.span_id,
+        id=span.context.span_id if span.context is not None else 0,
         parent=span.parent.span_id if span.parent is not None else None,
         library=(scope.name, scope.version) if scope is not None else ("synthwright", None),
         name=span.name,

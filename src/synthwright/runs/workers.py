@@ -209,14 +209,14 @@ class _Worker:
             await close_engines(self.job.lms)
 
     async def _ask(self, index: int, inputs: str, trace: dict[str, str] | None) -> None:
-        try:
-            with in_trace(trace) as spans:
+        with in_trace(trace) as spans:
+            try:
                 outcome = await ask(self.job.generator, Scope(self.job.seed, str(index), self.names), inputs)
-            message = ("outcome", index, pack_outcome(outcome), spans)
-        except Exception as error:
-            message = ("error", index, error, spans)
-        finally:
-            self.tasks.pop(index, None)
+                message = ("outcome", index, pack_outcome(outcome), spans)
+            except Exception as error:
+                message = ("error", index, error, spans)
+            finally:
+                self.tasks.pop(index, None)
         self._send_calls()
         try:
             content = cloudpickle.dumps(message)
