@@ -18,16 +18,19 @@ WIDTH, HEIGHT, MARGIN = 720, 260, 44
 
 STYLE = """
 :root { color-scheme: light dark; --line: #8885; --up: #2a7d4f; --down: #b3402a; --ink: #3465a4; }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+@media (prefers-color-scheme: dark) { :root { --up: #6cc495; --down: #e58a76; --ink: #86aef0; } }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
+overflow-wrap: anywhere; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
 table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .3rem .6rem .3rem 0;
-border-bottom: 1px solid var(--line); vertical-align: top; } td.n, th.n { text-align: right;
-font-variant-numeric: tabular-nums; }
+border-bottom: 1px solid var(--line); vertical-align: top; } td.n, th.n { text-align: right; white-space: nowrap;
+font-variant-numeric: tabular-nums; } .wide { overflow-x: auto; overflow-wrap: normal; }
+.seeds th:last-child { width: 100%; } .seeds details { border: 0; padding: 0; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: 0; font: 13px/1.45 ui-monospace, monospace; }
 .plus { color: var(--up); } .minus { color: var(--down); } .note { border-left: 3px solid var(--down);
 padding-left: .7rem; } .dim { opacity: .7; }
 details { border-bottom: 1px solid var(--line); padding: .4rem 0; } summary { cursor: pointer; }
-svg { max-width: 100%; height: auto; } svg text { font: 12px system-ui, sans-serif; fill: currentColor; }
+svg { width: 100%; min-width: 560px; height: auto; } svg text { font: 12px system-ui, sans-serif; fill: currentColor; }
 """
 
 
@@ -98,9 +101,10 @@ def history_chart(history: Sequence[Candidate]) -> str:
     marks.append(f'<text x="{MARGIN}" y="{HEIGHT - 12}">0</text>')
     marks.append(f'<text x="{WIDTH - MARGIN}" y="{HEIGHT - 12}" text-anchor="end">{last} LM calls</text>')
     return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="Mean score of candidates over LM calls">'
+        f'<div class=wide><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
+        'aria-label="Mean score of candidates over LM calls">'
         + "".join(marks)
-        + "</svg>\n<p class=dim>Dots: scored on the validation seeds, with the best so far as a line. "
+        + "</svg></div>\n<p class=dim>Dots: scored on the validation seeds, with the best so far as a line. "
         "Rings: tried on other seeds.</p>"
     )
 
@@ -125,7 +129,7 @@ def _figures(tuned: Any) -> str:
     if tuned.held_out is not None:
         rows.append(_figure(f"{tuned.names['held_out']} (not optimized)", tuned.held_out))
     head = "".join(f"<th class=n>{name}</th>" for name in ("before", "after", "difference", "95 % interval", "seeds"))
-    return f"<table><tr><th>score</th>{head}<th></th></tr>{''.join(rows)}</table>"
+    return f"<div class=wide><table><tr><th>score</th>{head}<th></th></tr>{''.join(rows)}</table></div>"
 
 
 def _figure(name: str, difference: Difference) -> str:
@@ -164,7 +168,8 @@ def _seeds(tuned: Any) -> str:
             f"<tr><td class=n>{a.scores[index]:.2f}</td><td class=n>{b.scores[index]:.2f}</td><td><details><summary>"
             f"{_text(_short(inputs))}</summary><pre>{_json(inputs)}</pre><pre>{said}</pre></details></td></tr>"
         )
-    return f"<table><tr><th class=n>before</th><th class=n>after</th><th>seed</th></tr>{''.join(rows)}</table>"
+    head = "<th class=n>before</th><th class=n>after</th><th>seed, and what the metric says of its rows after</th>"
+    return f"<table class=seeds><tr>{head}</tr>{''.join(rows)}</table>"
 
 
 def _candidate(number: int, candidate: Candidate) -> str:

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import synthwright as sw
-from synthwright.report.diversity import diversity, hashed_ngrams, nearest, project
+from synthwright.lms.embeddings import Embedder, embedder_is_here
+from synthwright.report.diversity import diversity, hashed_ngrams, lay_out, nearest, neighbours, project
 from synthwright.report.fields import Fields, histogram, main_text
 from synthwright.report.page import json_block
 
@@ -233,7 +234,7 @@ def test_projection_agrees_with_the_full_decomposition():
     centred = matrix - matrix.mean(axis=0)
     left, values, _ = np.linalg.svd(centred, full_matrices=False)
     expected = left[:, :2] * values[:2]
-    got = np.array(project(matrix))
+    got = project(matrix)
     for axis in range(2):
         correlation = np.corrcoef(got[:, axis], expected[:, axis])[0, 1]
         assert abs(correlation) == pytest.approx(1.0, abs=1e-2)
@@ -244,7 +245,49 @@ def test_nearest_is_the_same_in_blocks():
     matrix = rng.standard_normal((50, 8)).astype(np.float32)
     matrix /= np.linalg.norm(matrix, axis=1, keepdims=True)
     cosines = matrix @ matrix.T - 2 * np.eye(50)
-    similarity, pairs = nearest(matrix, block=7)
+    near, found = neighbours(matrix, 4, block=7)
+    assert near.tolist() == np.argsort(-cosines, axis=1)[:, :4].tolist()
+    similarity, pairs = nearest(near, found)
     assert similarity == pytest.approx(cosines.max(axis=1).tolist(), abs=1e-3)
     a, b = np.unravel_index(cosines.argmax(), cosines.shape)
     assert pairs[0][:2] == (min(a, b), max(a, b))
+
+
+def test_the_map_keeps_groups_apart_that_a_projection_mixes():
+    rng = np.random.default_rng(3)
+    labels = np.repeat(np.arange(8), 12)
+    matrix = (rng.standard_normal((8, 64))[labels] + rng.standard_normal((96, 64))).astype(np.float32)
+    matrix /= np.linalg.norm(matrix, axis=1, keepdims=True)
+
+    def together(places):
+        """Share of rows whose nearest on the map is of the same group."""
+        square = ((places[:, None] - places[None]) ** 2).sum(axis=2) + 9 * np.eye(96)
+        return (labels[square.argmin(axis=1)] == labels).mean()
+
+    flat = project(matrix)
+    found = lay_out(flat, *neighbours(matrix, 10))
+    assert found == lay_out(flat, *neighbours(matrix, 10))
+    assert together(flat) < 0.8 and together(np.array(found)) > 0.95
+    assert np.abs(found).max() == 1.0
+
+
+@pytest.mark.parametrize("texts", [["one text"] * 5, ["one", "two", "three"], ["a b c"] * 40 + ["x y z"] * 40])
+def test_a_map_of_equal_or_few_texts_has_finite_places(texts):
+    found = diversity(texts)
+    assert found is not None and np.isfinite(found.points).all() and len(found.points) == len(texts)
+
+
+@pytest.mark.skipif(not embedder_is_here(), reason="needs the embedded embedder: synthwright lm pull --embedder")
+def test_the_embedded_embedder_puts_paraphrases_and_topics_together():
+    topics = (
+        ("How long should I boil eggs?", "How many minutes must eggs cook?", "Which spices go into a curry?"),
+        ("Why do stars twinkle?", "What makes stars flicker at night?", "What are the rings of Saturn made of?"),
+        ("How does compound interest work?", "How does interest on savings grow?", "How are capital gains taxed?"),
+        ("What is the offside rule in football?", "Explain offside in soccer.", "When is a penalty kick awarded?"),
+    )
+    found = diversity([text for topic in topics for text in topic], Embedder())
+    assert found is not None and found.by == "embeddings"
+    assert {pair[:2] for pair in found.pairs[:4]} == {(0, 1), (3, 4), (6, 7), (9, 10)}
+    places = np.array(found.points)
+    square = ((places[:, None] - places[None]) ** 2).sum(axis=2) + 9 * np.eye(12)
+    assert sum(a // 3 == b // 3 for a, b in enumerate(square.argmin(axis=1))) >= 11

@@ -11,6 +11,7 @@ import time
 
 import dspy
 import pytest
+from dspy.utils.callback import BaseCallback
 
 import synthwright as sw
 from synthwright.errors import ConfigError, ProgramError
@@ -79,6 +80,18 @@ def test_a_budget_of_calls_holds_for_all_workers_together(tmp_path, stub_server)
     assert stub_server.stats()["calls"] == run.total_usage.calls == 31
     assert "31 calls" in run.stopped
     assert sw.generate(Notes(), seeds=TOPICS, lms=lm, out=tmp_path, workers=2).complete
+
+
+def test_callbacks_that_hear_nothing_are_named(tmp_path, stub_server, caplog):
+    class Listener(BaseCallback):
+        pass
+
+    lm = sw.openai_lm("stub", stub_server.base, concurrency=4)
+    with dspy.context(callbacks=[Listener()]):
+        sw.generate(Notes(rounds=1), seeds=TOPICS[:2], lms=lm, out=tmp_path / "one")
+        assert "Listener" not in caplog.text
+        sw.generate(Notes(rounds=1), seeds=TOPICS[:2], lms=lm, out=tmp_path / "two", workers=2)
+    assert "callbacks (Listener) hear nothing of calls in workers" in caplog.text
 
 
 class Unsendable(Notes):

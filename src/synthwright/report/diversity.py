@@ -13,7 +13,7 @@ from synthwright.filters.words import ngrams, words
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Diversity", "Embed", "diversity", "hashed_ngrams", "nearest", "project"]
+__all__ = ["Diversity", "Embed", "diversity", "hashed_ngrams", "lay_out", "nearest", "neighbours", "project"]
 
 Embed = Callable[[Sequence[str]], Any]
 
@@ -31,6 +31,15 @@ PAIRS = 100
 
 DIMENSIONS = 4_096
 """Hash buckets of the n-grams."""
+
+NEIGHBOURS = 10
+"""Neighbours of a row that it is drawn to on the map; of fewer than 80 rows an eighth."""
+
+PUSHES = 20
+"""Rows that it is pushed off at a time."""
+
+START = 10.0
+"""Half the width of the map at the start, where the reach of the forces is 1."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +80,8 @@ def diversity(texts: Sequence[str], embed: Embed | None = None, *, seed: int = 0
     indexes = _sample(usable, MOST_MAPPED if embed is None else MOST_EMBEDDED, seed)
     chosen = [texts[index] for index in indexes]
     matrix = hashed_ngrams(chosen) if embed is None else _unit(embed(chosen))
-    similarity, pairs = nearest(matrix)
+    near, cosines = neighbours(matrix, min(NEIGHBOURS, max(2, len(matrix) // 8)))
+    similarity, pairs = nearest(near, cosines)
     measured = _sample(range(len(indexes)), MOST_MEASURED, seed)
     sample = [chosen[place] for place in measured]
     size = f"{len(sample):,} rows"
@@ -87,7 +97,7 @@ def diversity(texts: Sequence[str], embed: Embed | None = None, *, seed: int = 0
     return Diversity(
         by="embeddings" if embed is not None else "words and pairs of words they share (hashed n-grams)",
         indexes=indexes,
-        points=project(matrix),
+        points=lay_out(project(matrix), near, cosines),
         similarity=similarity,
         pairs=[(indexes[a], indexes[b], cosine) for a, b, cosine in pairs],
         measures=measures,
@@ -109,8 +119,39 @@ def hashed_ngrams(texts: Sequence[str]) -> "np.ndarray[Any, Any]":
     return _unit(matrix)
 
 
-def project(matrix: "np.ndarray[Any, Any]", *, rounds: int = 8) -> list[tuple[float, float]]:
-    """Places in the plane that keep most of the variance, scaled to [-1, 1].
+def neighbours(
+    matrix: "np.ndarray[Any, Any]", most: int, *, block: int = 512
+) -> tuple["np.ndarray[Any, Any]", "np.ndarray[Any, Any]"]:
+    """Of each unit vector the places of the nearest others, nearest first, and their cosines: two n x k matrices."""
+    import numpy as np
+
+    count = min(most, len(matrix) - 1)
+    places, found = [], []
+    for start in range(0, len(matrix), block):
+        cosines = matrix[start : start + block] @ matrix.T
+        own = np.arange(len(cosines))
+        cosines[own, start + own] = -np.inf
+        near = np.argpartition(-cosines, count - 1, axis=1)[:, :count]
+        near = np.take_along_axis(near, np.lexsort((near, -np.take_along_axis(cosines, near, axis=1))), axis=1)
+        places.append(near)
+        found.append(np.take_along_axis(cosines, near, axis=1))
+    return np.concatenate(places), np.concatenate(found)
+
+
+def nearest(
+    near: "np.ndarray[Any, Any]", cosines: "np.ndarray[Any, Any]"
+) -> tuple[list[float], list[tuple[int, int, float]]]:
+    """Of each vector the cosine to its nearest neighbour, and these pairs, nearest first, each once."""
+    found = {
+        (min(a, b), max(a, b)): float(cosine)
+        for a, (b, cosine) in enumerate(zip(near[:, 0].tolist(), cosines[:, 0].tolist(), strict=True))
+    }
+    pairs = sorted(((a, b, round(min(1.0, c), 4)) for (a, b), c in found.items()), key=lambda p: (-p[2], p[0], p[1]))
+    return [round(min(1.0, max(0.0, float(c))), 4) for c in cosines[:, 0]], pairs[:PAIRS]
+
+
+def project(matrix: "np.ndarray[Any, Any]", *, rounds: int = 8) -> "np.ndarray[Any, Any]":
+    """Places in the plane that keep most of the variance, scaled to [-1, 1]: an n x 2 matrix.
 
     The two largest singular directions of the centred matrix, by subspace iteration with a fixed start.
 
@@ -133,28 +174,45 @@ def project(matrix: "np.ndarray[Any, Any]", *, rounds: int = 8) -> list[tuple[fl
     for axis in range(2):  # singular vectors have no sign of their own
         if places[np.abs(places[:, axis]).argmax(), axis] < 0:
             places[:, axis] *= -1
-    places /= max(float(np.abs(places).max()), 1e-12)
-    return [(round(float(x), 4), round(float(y), 4)) for x, y in places]
+    return places / max(float(np.abs(places).max()), 1e-12)
 
 
-def nearest(matrix: "np.ndarray[Any, Any]", *, block: int = 512) -> tuple[list[float], list[tuple[int, int, float]]]:
-    """Of each vector the cosine to its nearest neighbour, and the nearest pairs, nearest first, each once."""
+def lay_out(
+    start: "np.ndarray[Any, Any]", near: "np.ndarray[Any, Any]", cosines: "np.ndarray[Any, Any]", *, rounds: int = 300
+) -> list[tuple[float, float]]:
+    """Places in the plane where rows lie next to their neighbours, scaled to [-1, 1].
+
+    Neighbours attract each other, the more the nearer they are among those of a row, and every row is pushed off some
+    that are drawn anew in each round: the forces of UMAP (a = b = 1) with all rows moved at once.
+
+    Source: McInnes, Healy and Melville, 2018, sections 3.1 and 3.2.
+
+    Args:
+        start: n x 2 places to begin with, which decide where groups lie among each other.
+        near: Places of the neighbours of each row, n x k, nearest first.
+        cosines: Their cosines.
+        rounds: Moves.
+    """
     import numpy as np
 
-    best = np.zeros(len(matrix), dtype=np.float32)
-    other = np.zeros(len(matrix), dtype=np.int64)
-    for start in range(0, len(matrix), block):
-        stop = min(start + block, len(matrix))
-        cosines = matrix[start:stop] @ matrix.T
-        cosines[np.arange(stop - start), np.arange(start, stop)] = -1
-        other[start:stop] = cosines.argmax(axis=1)
-        best[start:stop] = cosines.max(axis=1)
-    found = {
-        (min(a, b), max(a, b)): float(cosine)
-        for a, b, cosine in zip(range(len(matrix)), other.tolist(), best.tolist(), strict=True)
-    }
-    pairs = sorted(((a, b, round(min(1.0, c), 4)) for (a, b), c in found.items()), key=lambda p: (-p[2], p[0], p[1]))
-    return [round(min(1.0, max(0.0, float(c))), 4) for c in best], pairs[:PAIRS]
+    rng, count = np.random.default_rng(0), len(near)
+    beyond = cosines[:, :1] - cosines  # how much farther than the nearest
+    weights = np.exp(-beyond / np.maximum(beyond.mean(axis=1, keepdims=True), 1e-6)).ravel()
+    rows, others = np.repeat(np.arange(count), near.shape[1]), near.ravel()
+    hold = np.bincount(rows, weights, count) + np.bincount(others, weights, count)
+    places = start * START
+    for number in range(rounds):
+        apart = places[others] - places[rows]
+        pull = apart * (2 * weights / (1 + (apart**2).sum(axis=1)))[:, None]
+        away = places[:, None] - places[rng.integers(0, count, (count, PUSHES))]
+        square = (away**2).sum(axis=2)
+        force = (away * (2 / ((0.01 + square) * (1 + square)))[:, :, None]).sum(axis=1)
+        for axis in range(2):
+            force[:, axis] += np.bincount(rows, pull[:, axis], count) - np.bincount(others, pull[:, axis], count)
+        places += (1 - number / rounds) / 2 * np.clip(force / hold[:, None], -4, 4)
+    places -= places.mean(axis=0)
+    places /= max(float(np.abs(places).max()), 1e-12)
+    return [(round(float(x), 4), round(float(y), 4)) for x, y in places]
 
 
 def _unit(vectors: Any) -> "np.ndarray[Any, Any]":

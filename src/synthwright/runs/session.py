@@ -21,7 +21,7 @@ from synthwright.lms.budgets import Budget, Meter, Price, Retry, SharedLedger, U
 from synthwright.lms.calls import EngineLM
 from synthwright.lms.journal import Journal, open_journal
 from synthwright.lms.scopes import Scope, names_of
-from synthwright.lms.tracing import run_span, seed_span
+from synthwright.lms.tracing import run_span, seed_span, tracer
 from synthwright.pool import Seed
 from synthwright.programs import prompts
 from synthwright.programs.base import Generator
@@ -213,6 +213,10 @@ class Session(Generic[RowT]):
         self.calls = self._open_journal()
         if self.count > 1:
             self.workers = Workers(self, self.count, self._job())
+            if deaf := [type(callback).__name__ for callback in dspy.settings.callbacks]:
+                _log.warning(
+                    "DSPy's callbacks (%s) hear nothing of calls in workers; use `workers=1`.", ", ".join(deaf)
+                )
         wrapped = assign_lms(self.generator, self.lms, self.meter, self.retry, self.limit, self.calls)
         self.names = names_of(self.generator)
         self.rounds = Rounds(self.generator, self.store, self.seeds, self.n)
@@ -386,6 +390,7 @@ class Session(Generic[RowT]):
             prices=self.prices,
             retry=self.retry,
             journals=journals,
+            traced=tracer() is not None,
         )
 
     def _write_soon(self) -> None:

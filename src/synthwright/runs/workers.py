@@ -1,7 +1,8 @@
 """Seeds in worker processes: the run plans, filters and stores, its workers make the calls.
 
 A worker is this module run as a program. It gets the generator once, then seeds, and sends back every answered call as
-it comes (so that a killed run loses nothing) and what each seed gave, rows as JSON. One process writes the store.
+it comes (so that a killed run loses nothing) and what each seed gave, rows as JSON, with the spans of its calls if the
+run is traced. One process writes the store.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ import dspy
 from synthwright.errors import ConfigError, ProgramError
 from synthwright.lms.budgets import Budget, Meter, Price, Retry, SharedLedger
 from synthwright.lms.journal import Journal, open_journal
+from synthwright.lms.remote_spans import EndedSpan, collect_spans, current_trace, flush_spans, in_trace, remake
 from synthwright.lms.scopes import Scope, names_of
 from synthwright.programs.base import Generator
 from synthwright.runs.event_loop import new_event_loop
@@ -49,6 +51,7 @@ class Job:
         prices: US dollars by model.
         retry: How failed calls are repeated.
         journals: Runs whose journals are read, the own one first; empty for no journal.
+        traced: Whether the run has OpenTelemetry spans.
     """
 
     generator: Generator[Any]
@@ -61,6 +64,11 @@ class Job:
     prices: Mapping[str, Price] | None
     retry: Retry | None
     journals: tuple[Path, ...]
+    traced: bool
+
+
+_Answer = tuple[Outcome | Exception, list[EndedSpan]]
+"""What a worker sends back of a seed: what it gave or raised, and the spans of its calls."""
 
 
 class Workers:
@@ -84,7 +92,7 @@ class Workers:
                 f"`workers={count}` sends the generator and its LMs to other processes, and one of them cannot be "
                 f"sent: {error}. Use `workers=1`, or keep open files, locks and connections out of them."
             ) from error
-        self._waiting: list[dict[int, asyncio.Future[Outcome]]] = []
+        self._waiting: list[dict[int, asyncio.Future[_Answer]]] = []
         self._writers: list[asyncio.StreamWriter] = []
         self._processes: list[subprocess.Popen[bytes]] = []
         self._readers: list[asyncio.Task[None]] = []
@@ -103,7 +111,7 @@ class Workers:
                 )
             reader, writer = await asyncio.open_connection(sock=ours)
             _send(writer, self._job)
-            waiting: dict[int, asyncio.Future[Outcome]] = {}
+            waiting: dict[int, asyncio.Future[_Answer]] = {}
             self._waiting.append(waiting)
             self._writers.append(writer)
             self._readers.append(asyncio.create_task(self._listen(reader, waiting)))
@@ -113,13 +121,17 @@ class Workers:
         least = min(range(self.count), key=lambda i: len(self._waiting[i]))
         future = self._waiting[least][index] = asyncio.get_running_loop().create_future()
         try:
-            _send(self._writers[least], cloudpickle.dumps(("ask", index, inputs)))
-            return await future
+            _send(self._writers[least], cloudpickle.dumps(("ask", index, (inputs, current_trace()))))
+            outcome, spans = await future
         except asyncio.CancelledError:
-            _send(self._writers[least], cloudpickle.dumps(("cancel", index, "")))
+            _send(self._writers[least], cloudpickle.dumps(("cancel", index, None)))
             raise
         finally:
             self._waiting[least].pop(index, None)
+        remake(spans)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
     async def close(self) -> None:
         """End the processes."""
@@ -135,20 +147,16 @@ class Workers:
                 process.kill()
                 process.wait()
 
-    async def _listen(self, reader: asyncio.StreamReader, waiting: dict[int, asyncio.Future[Outcome]]) -> None:
+    async def _listen(self, reader: asyncio.StreamReader, waiting: dict[int, asyncio.Future[_Answer]]) -> None:
         try:
             while True:
-                kind, index, content = cloudpickle.loads(await _receive(reader))
+                kind, index, content, spans = cloudpickle.loads(await _receive(reader))
                 if kind == "calls":
                     self.session.calls_arrived(*content)
                     continue
                 future = waiting.get(index)
-                if future is None or future.done():
-                    continue  # given up meanwhile
-                if kind == "outcome":
-                    future.set_result(unpack_outcome(*content))
-                else:
-                    future.set_exception(content)
+                if future is not None and not future.done():  # else it was given up meanwhile
+                    future.set_result((unpack_outcome(*content) if kind == "outcome" else content, spans))
         except (asyncio.IncompleteReadError, ConnectionError):
             for future in waiting.values():
                 if not future.done():
@@ -173,6 +181,8 @@ class _Worker:
             own, *earlier = [open_journal(path) for path in job.journals]
             own.earlier = tuple(earlier)
             self.journal = own
+        if job.traced:
+            collect_spans()
         self.wrapped = assign_lms(job.generator, job.lms, self.meter, job.retry, job.limit, self.journal)
         self.names = names_of(job.generator)
         self.tasks: dict[int, asyncio.Task[None]] = {}
@@ -185,9 +195,9 @@ class _Worker:
         try:
             with dspy.context(lm=next(iter(self.wrapped.values())), **settings):
                 while True:
-                    kind, index, inputs = cloudpickle.loads(await _receive(reader))
+                    kind, index, content = cloudpickle.loads(await _receive(reader))
                     if kind == "ask":
-                        self.tasks[index] = asyncio.create_task(self._ask(index, inputs))
+                        self.tasks[index] = asyncio.create_task(self._ask(index, *content))
                     elif index in self.tasks:
                         self.tasks[index].cancel()
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -198,20 +208,21 @@ class _Worker:
             await asyncio.gather(*self.tasks.values(), return_exceptions=True)
             await close_engines(self.job.lms)
 
-    async def _ask(self, index: int, inputs: str) -> None:
-        try:
-            outcome = await ask(self.job.generator, Scope(self.job.seed, str(index), self.names), inputs)
-            message = ("outcome", index, pack_outcome(outcome))
-        except Exception as error:
-            message = ("error", index, error)
-        finally:
-            self.tasks.pop(index, None)
+    async def _ask(self, index: int, inputs: str, trace: dict[str, str] | None) -> None:
+        with in_trace(trace) as spans:
+            try:
+                outcome = await ask(self.job.generator, Scope(self.job.seed, str(index), self.names), inputs)
+                message = ("outcome", index, pack_outcome(outcome), spans)
+            except Exception as error:
+                message = ("error", index, error, spans)
+            finally:
+                self.tasks.pop(index, None)
         self._send_calls()
         try:
             content = cloudpickle.dumps(message)
         except Exception:
-            content = cloudpickle.dumps(("error", index, ProgramError(f"Seed {index} gave {message!r}, which no other "
-                                                                      "process can read.")))  # fmt: skip
+            error = ProgramError(f"Seed {index} gave {message[:3]!r}, which no other process can read.")
+            content = cloudpickle.dumps(("error", index, error, spans))
         _send(self.writer, content)
 
     def _changed(self) -> None:
@@ -225,7 +236,7 @@ class _Worker:
         usage, recalled = self.meter.take(), self.meter.recalled - self._recalled
         if records or usage or recalled:
             self._recalled += recalled
-            _send(self.writer, cloudpickle.dumps(("calls", 0, (records, texts, usage, recalled))))
+            _send(self.writer, cloudpickle.dumps(("calls", 0, (records, texts, usage, recalled), [])))
 
 
 _PROGRAM = "import sys; sys.path[:] = {1!r}; from synthwright.runs.workers import main; main({0})"
@@ -245,6 +256,7 @@ def main(descriptor: int) -> None:
 
     with asyncio.Runner(loop_factory=new_event_loop()) as runner:
         runner.run(serve())
+    flush_spans()
     sys.stdout.flush()
     os._exit(0)  # threads of plain `forward` programs that nobody waits for any more
 

@@ -307,7 +307,7 @@ class Explorer {
     const links = ["rows", "rejects"].map((name) => {
       const other = this.others[name];
       const count = other.index.seeds.reduce((sum, one) => sum + (one === seed), 0);
-      return count ? page.el("button", { type: "button", class: "link", onclick: () => { other.ofSeed(seed); other.close(); location.hash = name; } }, `${page.number(count)} ${name}`) : null;
+      return count ? page.el("button", { type: "button", class: "link", onclick: () => { other.ofSeed(seed); other.close(); location.hash = name; } }, `${page.number(count)} ${count === 1 ? name.slice(0, -1) : name}`) : null;
     }).filter(Boolean);
     const box = page.el("p", { class: "quiet" }, `Seed ${seed} gave `);
     links.forEach((link, place) => box.append(place ? " and " : "", link));

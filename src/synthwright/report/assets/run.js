@@ -40,12 +40,13 @@ function drawMap(map, rows) {
   const facets = rows.index.facets.filter((facet) => !facet.codes.some(Array.isArray));
   const chosen = page.el("select", { onchange: () => { chart.data.datasets = sets(); chart.update("none"); } },
     page.el("option", { value: "" }, "nothing"), ...facets.map((facet) => page.el("option", { value: facet.name }, facet.name.replaceAll("_", " "))));
-  const best = facets.find((facet) => facet.values.length <= 8);
+  const hues = charts.palette.length - 1, shapes = ["circle", "rectRot"];
+  const most = hues * shapes.length;
+  const best = facets.find((facet) => facet.values.length <= most);
   if (best) chosen.value = best.name;
 
   function sets() {
     const facet = facets.find((one) => one.name === chosen.value);
-    const most = charts.palette.length - 1;
     const groups = new Map();
     map.points.forEach(([x, y], number) => {
       const code = facet ? facet.codes[map.places[number]] : 0;
@@ -55,7 +56,8 @@ function drawMap(map, rows) {
     });
     return [...groups].sort(([a], [b]) => a - b).map(([group, data]) => ({
       label: !facet ? "rows" : group === most ? "others" : charts.short(facet.values[group]),
-      data, backgroundColor: `${charts.palette[group]}b0`, radius: map.points.length > 800 ? 2.5 : 4, hoverRadius: 6,
+      data, backgroundColor: `${charts.palette[group === most ? hues : group % hues]}${map.points.length > 800 ? "b0" : "f0"}`, pointStyle: shapes[Math.floor(group / hues)] || "circle",
+      radius: (map.points.length > 800 ? 2.5 : 4) + (group >= hues && group < most ? 1 : 0), hoverRadius: 6,
     }));
   }
 
@@ -65,8 +67,8 @@ function drawMap(map, rows) {
     type: "scatter", data: { datasets: sets() },
     options: {
       responsive: true, maintainAspectRatio: false, animation: false,
-      plugins: { legend: { display: facets.length > 0, position: "bottom" }, tooltip: { enabled: false } },
-      scales: { x: { ticks: { display: false }, grid: {} }, y: { ticks: { display: false }, grid: {} } },
+      plugins: { legend: { display: facets.length > 0, position: "bottom", labels: { usePointStyle: true, boxHeight: 8 } }, tooltip: { enabled: false } },
+      scales: { x: { grace: "5%", ticks: { display: false }, grid: { display: false } }, y: { grace: "5%", ticks: { display: false }, grid: { display: false } } },
       onHover: async (event, elements) => {
         canvas.style.cursor = elements.length ? "pointer" : "";
         if (!elements.length) return;
@@ -85,7 +87,7 @@ async function listPairs(map, rows) {
   const root = document.getElementById("pairs");
   if (root.childElementCount) return;
   const pairs = map.pairs.slice(0, 50);
-  root.append(page.el("p", { class: "quiet" }, `The ${pairs.length} pairs that are most alike, by cosine.`));
+  root.append(page.el("p", { class: "quiet" }, `Rows and the row nearest to each, by cosine: the ${pairs.length} pairs that are most alike.`));
   for (const [a, b, cosine] of pairs) {
     const side = async (place) => page.el("button", { type: "button", onclick: () => rows.go(place) }, preview(await rows.body(place), 260));
     root.append(page.el("div", { class: "pair" }, page.el("span", { class: "n" }, cosine.toFixed(3)), await side(a), await side(b)));
