@@ -10,15 +10,15 @@ from typing import Any
 import dspy
 
 from synthwright.errors import BudgetExhaustedError, ConfigError, StoreError, UnusableLMError
-from synthwright.lms.budgets import Retry
-from synthwright.optimizers.progress import OptimizeProgress, reporter
+from synthwright.lms.budgets import Price, Retry, Usage
+from synthwright.optimizers.progress import OptimizeProgress, Watch
 from synthwright.optimizers.scoring import Metric, Scored, judge, metric_name
 from synthwright.optimizers.seeds import examples, shipped_metrics, shipped_seeds
 from synthwright.optimizers.session import open_session
 from synthwright.optimizers.stats import Difference, Mean, mean_interval, paired_difference
 from synthwright.programs.base import Generator
 
-__all__ = ["Comparison", "Evaluation", "compare", "evaluate"]
+__all__ = ["Comparison", "Evaluation", "compare", "evaluate", "evaluation_of", "spent"]
 
 GOOD = 0.9
 """Score from which a report does not quote a seed."""
@@ -47,6 +47,7 @@ class Evaluation:
         tokens: Input plus output tokens of those calls.
         seconds: Wall time.
         names: Names of the `metric` and of the `held_out` check.
+        usd: US dollars that the calls cost; 0 where no price is known.
     """
 
     method: str
@@ -64,6 +65,7 @@ class Evaluation:
     tokens: int
     seconds: float
     names: dict[str, str] = field(default_factory=dict)
+    usd: float = 0.0
 
     def first(self, seeds: int) -> "Evaluation":
         """The evaluation of the first seeds alone."""
@@ -82,7 +84,7 @@ class Evaluation:
         """The outcome in words and numbers, and what the metric says of the worst seeds."""
         lines = [
             f"{self.method} on {self.lms['generator']}: {len(self.seeds)} seeds, {self.draws} draws each, "
-            f"{self.calls} LM calls, {self.tokens:,} tokens, {self.seconds:.0f} s",
+            + spent(self.calls, self.tokens, self.usd, self.seconds),
             f"  {self.names['metric']}: {self.metric}",
         ]
         if self.held_out is not None:
@@ -104,14 +106,7 @@ class Evaluation:
         Raises:
             StoreError: The directory cannot be written.
         """
-        out = Path(directory)
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            text = json.dumps(self.as_dict(), ensure_ascii=False, indent=2)
-            (out / "evaluation.json").write_text(text + "\n", encoding="utf-8", errors="replace")
-            (out / "evaluation.txt").write_text(self.report() + "\n", encoding="utf-8", errors="replace")
-        except OSError as error:
-            raise StoreError(f"Cannot write to {str(out)!r}: {error.strerror or error}.") from error
+        _save(Path(directory), "evaluation", self)
 
 
 @dataclass(frozen=True)
@@ -149,6 +144,14 @@ class Comparison:
             "measurable": self.metric.measurable,
         }
 
+    def save(self, directory: str | Path) -> None:
+        """Write `comparison.json` and `comparison.txt`.
+
+        Raises:
+            StoreError: The directory cannot be written.
+        """
+        _save(Path(directory), "comparison", self)
+
 
 def evaluate(
     generator: Generator[Any],
@@ -163,6 +166,7 @@ def evaluate(
     seed: int = 0,
     concurrency: int | None = None,
     retry: Retry | None = None,
+    prices: Mapping[str, Price] | None = None,
     out: str | Path | None = None,
     progress: Callable[[OptimizeProgress], None] | None = None,
 ) -> Evaluation:
@@ -182,9 +186,10 @@ def evaluate(
         seed: Random seed of the draws.
         concurrency: Draws in flight; None for what the LM serves well.
         retry: How failed calls are repeated.
+        prices: US dollars by model name, as in `generate`.
         out: Directory to save the result in. Its record of LM calls makes the same command, interrupted, go on where
             it stopped without paying again.
-        progress: Called now and then with the phase `evaluate`.
+        progress: Called now and then, and at the end, with the phase `evaluate`.
 
     Raises:
         ConfigError: An argument is wrong, there are no seeds or no metric, or the budget is too small.
@@ -197,11 +202,13 @@ def evaluate(
         raise ConfigError(
             f"{type(generator).__name__} ships no metric: pass `metric=`, a function of (example, pred, ...)."
         )
-    test = examples(seeds, shipped_seeds(generator)["test"])
+    test = examples(generator, seeds, shipped_seeds(generator)["test"])
     if not test:
         raise ConfigError(f"{type(generator).__name__} ships no test seeds: pass `seeds=[{{...}}, ...]`.")
     if k < 1:
         raise ConfigError(f"`k` must be at least 1, got {k!r}.")
+    state = OptimizeProgress("evaluate", 0, budget or 0, method=generator.stem(), planned=len(test) * k)
+    watch = Watch(state, progress)
     with open_session(
         generator,
         lms,
@@ -211,8 +218,10 @@ def evaluate(
         seed=seed,
         out=out,
         demonstrations=demonstrations,
-        changed=reporter(OptimizeProgress("evaluate", 0, budget or 0), progress),
+        prices=prices,
+        watch=watch,
     ) as session:
+        watch.tell()
         try:
             scored = session.prove(test, metric, k)
         except BudgetExhaustedError as error:
@@ -229,8 +238,11 @@ def evaluate(
             draws=k,
             seed=seed,
             lms=session.models,
-            usage=(session.spent, session.meter.used.tokens, time.monotonic() - started),
+            usage=session.meter.used,
+            seconds=time.monotonic() - started,
         )
+        state.done = True
+        watch.tell()
     if out is not None:
         result.save(out)
     return result
@@ -245,7 +257,8 @@ def evaluation_of(
     draws: int,
     seed: int,
     lms: dict[str, str],
-    usage: tuple[int, int, float],
+    usage: Usage,
+    seconds: float,
 ) -> Evaluation:
     """The evaluation that scored seeds make up; the held-out check is taken on the same draws.
 
@@ -257,7 +270,8 @@ def evaluation_of(
         draws: Draws a seed.
         seed: Random seed of the draws.
         lms: Model name by role.
-        usage: LM calls, tokens, seconds.
+        usage: What its LM calls used.
+        seconds: Wall time.
     """
     scores = [each.score for each in scored]
     others = [judge(held_out, each.example, each.draws)[0] for each in scored] if held_out else []
@@ -274,10 +288,11 @@ def evaluation_of(
         seed=seed,
         prompts=program.prompts_hash(),
         lms=lms,
-        calls=usage[0],
-        tokens=usage[1],
-        seconds=usage[2],
+        calls=usage.calls,
+        tokens=usage.tokens,
+        seconds=seconds,
         names=names,
+        usd=usage.usd,
     )
 
 
@@ -287,6 +302,8 @@ def compare(
     *,
     generator: Generator[Any] | None = None,
     seed: int = 0,
+    out: str | Path | None = None,
+    progress: Callable[[OptimizeProgress], None] | None = None,
     **arguments: Any,
 ) -> Comparison:
     """Compare two generators, two files of prompts, or two evaluations on the same seeds, with paired statistics.
@@ -296,18 +313,29 @@ def compare(
         b: Another one.
         generator: The generator that files of prompts belong to.
         seed: Random seed of the draws and of the interval.
+        out: Directory to save the result in, with an evaluation of each side in `a` and `b`. The same command,
+            interrupted, goes on where it stopped.
+        progress: Called now and then with the phases `a` and `b`.
         **arguments: As for `evaluate`: `metric`, `seeds`, `k`, `lms`, `budget` (of each side) and so on.
 
     Raises:
         ConfigError: A file is given without `generator`, it does not fit, or two evaluations differ in their seeds or
             metrics.
         UnusableLMError: The LM fails.
+        StoreError: The directory cannot be written.
 
     Example:
         >>> compare("runs/a/prompts.json", "runs/b/prompts.json", generator=TarGEN()).metric.measurable
     """
     ready = [_loaded(side, generator) for side in (a, b)]  # a file that does not fit is found before calls are paid
-    first, second = (s if isinstance(s, Evaluation) else evaluate(s, seed=seed, **arguments) for s in ready)
+
+    def evaluated(side: Generator[Any] | Evaluation, name: str) -> Evaluation:
+        if isinstance(side, Evaluation):
+            return side
+        told = None if progress is None else lambda state: progress(replace(state, phase=name))
+        return evaluate(side, seed=seed, out=out and Path(out) / name, progress=told, **arguments)
+
+    first, second = evaluated(ready[0], "a"), evaluated(ready[1], "b")
     pairs = {repr(sorted(inputs.items())): score for inputs, score in zip(second.seeds, second.scores, strict=True)}
     keys = [repr(sorted(inputs.items())) for inputs in first.seeds]
     if set(keys) != set(pairs) or first.names != second.names:
@@ -319,7 +347,11 @@ def compare(
     if first.held_out is not None:
         others = {key: s for key, s in zip(pairs, second.held_out_scores, strict=True)}
         held_out = paired_difference(first.held_out_scores, [others[key] for key in keys], seed=seed)
-    return Comparison(first, second, paired_difference(first.scores, [pairs[key] for key in keys], seed=seed), held_out)
+    metric = paired_difference(first.scores, [pairs[key] for key in keys], seed=seed)
+    result = Comparison(first, second, metric, held_out)
+    if out is not None:
+        result.save(out)
+    return result
 
 
 def _loaded(side: Any, generator: Generator[Any] | None) -> Generator[Any] | Evaluation:
@@ -332,6 +364,22 @@ def _loaded(side: Any, generator: Generator[Any] | None) -> Generator[Any] | Eva
     loaded = generator.deepcopy()
     loaded.load_prompts(side)
     return loaded
+
+
+def spent(calls: int, tokens: int, usd: float, seconds: float) -> str:
+    """What a result took, in words; dollars only where a price is known."""
+    dollars = f"${usd:.4f}, " if usd else ""
+    return f"{calls} LM calls, {tokens:,} tokens, {dollars}{seconds:.0f} s"
+
+
+def _save(out: Path, name: str, result: Evaluation | Comparison) -> None:
+    text = json.dumps(result.as_dict(), ensure_ascii=False, indent=2)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / f"{name}.json").write_text(text + "\n", encoding="utf-8", errors="replace")
+        (out / f"{name}.txt").write_text(result.report() + "\n", encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise StoreError(f"Cannot write to {str(out)!r}: {error.strerror or error}.") from error
 
 
 def _subject(evaluation: Evaluation) -> str:

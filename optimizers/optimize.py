@@ -11,13 +11,12 @@ import dspy
 from dspy.teleprompt import Teleprompter
 
 from synthwright.errors import BudgetExhaustedError, ConfigError, UnusableLMError, did_you_mean
-from synthwright.lms.budgets import Retry
+from synthwright.lms.budgets import Price, Retry
 from synthwright.optimizers import dspy_optimizers
 from synthwright.optimizers.bootstrap import bootstrap
 from synthwright.optimizers.evaluate import Evaluation, compare, evaluation_of
 from synthwright.optimizers.health import check_metric, examine
-from synthwright.optimizers.progress import OptimizeProgress, reporter
-from synthwright.optimizers.quiet import audible
+from synthwright.optimizers.progress import OptimizeProgress, Watch
 from synthwright.optimizers.scoring import Metric, Scored
 from synthwright.optimizers.search import Search
 from synthwright.optimizers.seeds import examples, no_overlap, shipped_metrics, shipped_seeds
@@ -61,6 +60,7 @@ def optimize(
     seed: int = 0,
     concurrency: int | None = None,
     retry: Retry | None = None,
+    prices: Mapping[str, Price] | None = None,
     out: str | Path | None = None,
     progress: Callable[[OptimizeProgress], None] | None = None,
 ) -> Tuned[RowT]:
@@ -99,10 +99,11 @@ def optimize(
         seed: Random seed.
         concurrency: Draws in flight; None for what the LM serves well.
         retry: How failed calls are repeated.
+        prices: US dollars by model name, as in `generate`.
         out: Directory to save the result in; None saves nothing. Its record of LM calls (`journal.sqlite`) makes the
             same command, interrupted, go on where it stopped without paying again. Ctrl-C ends the search and proves
             the best until then; a second one leaves at once, and keeps its prompts.
-        progress: Called after each scored candidate and phase, and while calls are made; from any thread.
+        progress: Called after each scored candidate and phase, at the end, and while calls are made; from any thread.
 
     Raises:
         ConfigError: An argument is wrong, seeds overlap, there is nothing to tune, the budget is too small, or the
@@ -127,7 +128,8 @@ def optimize(
     names = _targets(generator, targets)
     if isinstance(chosen, str):
         dspy_optimizers.check(chosen, {name: generator.all_predictors()[name] for name in names})
-    state = OptimizeProgress("before", 0, budget)
+    state = OptimizeProgress("before", 0, budget, method=generator.stem())
+    watch = Watch(state, progress)
     with open_session(
         generator,
         lms,
@@ -137,21 +139,27 @@ def optimize(
         seed=seed,
         out=out,
         bare=names,
-        changed=reporter(state, progress),
+        prices=prices,
+        watch=watch,
     ) as session:
 
         def report(phase: str | None = None) -> None:
             validated = [candidate.mean for candidate in search.history if candidate.validated] if search else []
             state.phase, state.calls, state.candidates = phase or state.phase, session.spent, len(validated)
             state.first, state.best = (validated[0], max(validated)) if validated else (None, None)
-            if progress is not None:
-                with audible():
-                    progress(state)
+            watch.tell()
 
         def proof(scored: list[Scored], calls: int) -> Evaluation:
-            usage = (calls, session.meter.used.tokens, time.monotonic() - started)
             return evaluation_of(
-                scored, session.program, metric, held_out, draws=draws, seed=seed, lms=session.models, usage=usage
+                scored,
+                session.program,
+                metric,
+                held_out,
+                draws=draws,
+                seed=seed,
+                lms=session.models,
+                usage=replace(session.meter.used, calls=calls),
+                seconds=time.monotonic() - started,
             )
 
         search: Search | None = None
@@ -222,7 +230,10 @@ def optimize(
             draws=draws,
             warnings=search.warnings,
             interrupted=search.interrupted,
+            usd=session.meter.used.usd,
         )
+        state.done = True
+        watch.tell()
     if out is not None:
         result.save(out)
     return result
@@ -266,12 +277,12 @@ def _split(
         shipped = shipped_seeds(generator)
         train, val, test = shipped["train"], shipped["val"], shipped["test"]
     else:
-        train, val, test = examples(trainset, []), [], []
+        train, val, test = examples(generator, trainset, []), [], []
         if testset is None:
             train, test = train[: -(len(train) // 3)], train[-(len(train) // 3) :]
         if valset is None:
             train, val = train[: (len(train) + 1) // 2], train[(len(train) + 1) // 2 :]
-    val, test = examples(valset, val), examples(testset, test)
+    val, test = examples(generator, valset, val), examples(generator, testset, test)
     if len(train) < 1 or len(val) < 1 or len(test) < 2:
         raise ConfigError(
             f"Too few seeds: {len(train)} to train on, {len(val)} to compare on, {len(test)} to test on; need at least "

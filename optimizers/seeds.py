@@ -53,6 +53,27 @@ def no_overlap(split: Split) -> None:
                 )
 
 
-def examples(records: Sequence[Any] | None, fallback: list[dspy.Example]) -> list[dspy.Example]:
-    """The given records as examples, or the fallback if none are given."""
-    return fallback if records is None else [example_of(record) for record in records]
+def examples(
+    generator: Generator[Any], records: Sequence[Any] | None, fallback: list[dspy.Example]
+) -> list[dspy.Example]:
+    """The given records as examples, or the fallback if none are given.
+
+    Raises:
+        ConfigError: There are none, or the generator cannot be called with one; the message names it.
+    """
+    if records is None:
+        return fallback
+    found = [example_of(record) for record in records]
+    if not found:
+        raise ConfigError("`seeds` is empty: there is nothing to score.")
+    signature = generator.seed_signature()
+    for index, example in enumerate(found):
+        inputs = dict(example.inputs())
+        try:
+            signature.bind(**inputs)
+        except TypeError as error:
+            fields = ", ".join(generator.seed_fields()) or "the arguments of its forward"
+            raise ConfigError(
+                f"Seed {index} is {inputs!r}: {error}. {type(generator).__name__} takes {fields}."
+            ) from error
+    return found

@@ -8,13 +8,14 @@ from typing import Any
 
 import dspy
 
-from synthwright.errors import StoreError
+from synthwright.errors import ConfigError, StoreError
 from synthwright.lms.adapters import default_adapter
-from synthwright.lms.budgets import Budget, Meter, Retry
+from synthwright.lms.budgets import Budget, Meter, Price, Retry
 from synthwright.lms.calls import EngineLM
 from synthwright.lms.journal import Journal, new_journal
 from synthwright.lms.metered import MeteredLM, metered
-from synthwright.optimizers.scoring import Metric, Scored, score_seeds
+from synthwright.optimizers.progress import Watch
+from synthwright.optimizers.scoring import Draw, Metric, Scored, score_seeds
 from synthwright.programs.base import Generator
 from synthwright.runs.demonstrations import apply_shipped
 from synthwright.runs.roles import assign_lms, resolve_lms
@@ -35,6 +36,7 @@ class Session:
         journal: Answered calls; equal calls are not made again.
         retry: How failed calls are repeated.
         seed: Random seed of the draws.
+        drawn: Called with each draw.
     """
 
     program: Generator[Any]
@@ -45,6 +47,7 @@ class Session:
     journal: Journal
     retry: Retry | None
     seed: int
+    drawn: Callable[[Draw], None] = lambda draw: None
 
     @property
     def spent(self) -> int:
@@ -56,9 +59,13 @@ class Session:
         """Model name by role."""
         return {role: lm.model for role, lm in self.lms.items()}
 
+    def score(self, seeds: Sequence[dspy.Example], metric: Metric, *, draws: int, seed: int) -> list[Scored]:
+        """Draw each seed `draws` times and score the lists; `seed` is that of the draws."""
+        return score_seeds(self.program, seeds, metric, draws=draws, seed=seed, limit=self.limit, drawn=self.drawn)
+
     def prove(self, seeds: Sequence[dspy.Example], metric: Metric, draws: int) -> list[Scored]:
         """Score seeds on the draws that proofs, evaluations and comparisons share, which searches never see."""
-        return score_seeds(self.program, seeds, metric, draws=draws, seed=self.seed + 1, limit=self.limit)
+        return self.score(seeds, metric, draws=draws, seed=self.seed + 1)
 
     def also_metered(self, lm: dspy.BaseLM, role: str) -> MeteredLM:
         """Another LM whose calls count towards the same budget."""
@@ -77,7 +84,8 @@ def open_session(
     out: str | Path | None = None,
     demonstrations: bool = True,
     bare: Collection[str] = (),
-    changed: Callable[[int], None] | None = None,
+    prices: Mapping[str, Price] | None = None,
+    watch: Watch | None = None,
 ) -> Iterator[Session]:
     """Make a generator ready, and close its journal afterwards.
 
@@ -91,12 +99,15 @@ def open_session(
         out: Directory of the journal; None keeps it in memory.
         demonstrations: Give predictors on weak LMs the shipped demonstrations where they have none.
         bare: Names of predictors that get none.
-        changed: Called with the number of calls so far after each, possibly from another thread.
+        prices: US dollars by model name.
+        watch: Hears of each call and draw, possibly from another thread.
 
     Raises:
-        ConfigError: A role or an LM is wrong.
+        ConfigError: A role, an LM or `concurrency` is wrong.
         StoreError: The directory cannot be written.
     """
+    if concurrency is not None and concurrency < 1:
+        raise ConfigError(f"`concurrency` must be a whole number of at least 1, got {concurrency!r}.")
     program = generator.deepcopy()
     role_lms = resolve_lms(program, lms)
     limit = concurrency or min(lm.concurrency if isinstance(lm, EngineLM) else 16 for lm in role_lms.values())
@@ -106,15 +117,15 @@ def open_session(
 
     def booked() -> None:
         journal.write()
-        if changed is not None:
-            changed(meter.used.calls)
+        if watch is not None:
+            watch.called(meter)
 
-    meter = Meter(Budget(calls=budget), changed=booked, count_recalled=True)
+    meter = Meter(Budget(calls=budget), prices=prices, changed=booked, count_recalled=True)
     wrapped = assign_lms(program, role_lms, meter, retry, limit, journal)
-    adapter = default_adapter()
+    adapter, drawn = default_adapter(), watch.drawn if watch else lambda draw: None
     try:
         with dspy.context(lm=wrapped["generator"], adapter=adapter, disable_history=True):
-            yield Session(program, role_lms, adapter, limit, meter, journal, retry, seed)
+            yield Session(program, role_lms, adapter, limit, meter, journal, retry, seed, drawn)
     finally:
         journal.write()  # the last call, if an error ended the session right after it
         journal.close()

@@ -99,7 +99,8 @@ def test_evaluations_made_before_are_paired_by_seed():
     ("arguments", "message"),
     [
         ({"metric": None}, "ships no metric"),
-        ({"seeds": []}, "ships no test seeds"),
+        ({"seeds": []}, "`seeds` is empty"),
+        ({"seeds": [{"wrd": "a"}]}, r"Seed 0 is {'wrd': 'a'}: .* Riddles takes word\."),
         ({"seeds": None}, "ships no test seeds"),
         ({"k": 0}, "`k` must be at least 1, got 0"),
         ({"metric": lambda *a: None}, "number in"),
