@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -241,10 +242,10 @@ def evaluate(
             usage=session.meter.used,
             seconds=time.monotonic() - started,
         )
-        state.done = True
-        watch.tell()
     if out is not None:
         result.save(out)
+    state.done = True
+    watch.tell()
     return result
 
 
@@ -332,7 +333,7 @@ def compare(
     def evaluated(side: Generator[Any] | Evaluation, name: str) -> Evaluation:
         if isinstance(side, Evaluation):
             return side
-        told = None if progress is None else lambda state: progress(replace(state, phase=name))
+        told = None if progress is None else partial(_tell_side, progress, name)
         return evaluate(side, seed=seed, out=out and Path(out) / name, progress=told, **arguments)
 
     first, second = evaluated(ready[0], "a"), evaluated(ready[1], "b")
@@ -352,6 +353,10 @@ def compare(
     if out is not None:
         result.save(out)
     return result
+
+
+def _tell_side(progress: Callable[[OptimizeProgress], None], name: str, state: OptimizeProgress) -> None:
+    progress(replace(state, phase=name))
 
 
 def _loaded(side: Any, generator: Generator[Any] | None) -> Generator[Any] | Evaluation:

@@ -232,10 +232,10 @@ def optimize(
             interrupted=search.interrupted,
             usd=session.meter.used.usd,
         )
-        state.done = True
-        watch.tell()
     if out is not None:
         result.save(out)
+    state.done = True
+    watch.tell()
     return result
 
 

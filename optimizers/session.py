@@ -47,7 +47,7 @@ class Session:
     journal: Journal
     retry: Retry | None
     seed: int
-    drawn: Callable[[Draw], None] = lambda draw: None
+    drawn: Callable[[Draw], None]
 
     @property
     def spent(self) -> int:
