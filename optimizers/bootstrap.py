@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from synthwright.optimizers.candidates import Candidate, PromptState
-from synthwright.optimizers.scoring import Draw, judge, score_seeds
+from synthwright.optimizers.scoring import Draw, judge
 from synthwright.optimizers.search import Search
 
 __all__ = ["bootstrap"]
@@ -70,7 +70,7 @@ def bootstrap(
 
 def _draw_demos(search: Search, found: dict[str, list[Demo]], until: int, rng: random.Random) -> None:
     """Draw training seeds over and over until the calls are used, and keep the calls of draws that gave something."""
-    program, limit = search.session.program, search.session.limit
+    limit = search.session.limit
     while search.session.spent < until:
         before = search.session.spent
         seeds, sampling = rng.sample(list(search.trainset), len(search.trainset)), rng.getrandbits(31)
@@ -78,7 +78,7 @@ def _draw_demos(search: Search, found: dict[str, list[Demo]], until: int, rng: r
             if search.session.spent >= until:
                 return
             batch = seeds[start : start + limit]
-            for result in score_seeds(program, batch, _unscored, draws=1, seed=sampling, limit=limit):
+            for result in search.session.score(batch, _unscored, draws=1, seed=sampling):
                 value, _ = judge(search.metric, result.example, result.draws)
                 draw = result.draws[0]
                 if value > 0 and (draw.rows or draw.artifacts):

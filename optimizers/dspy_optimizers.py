@@ -173,6 +173,7 @@ def propose(
         lambda: search.session.spent,
         search.budget - reserve,
         on_call=_no_new_prompt(replies) if optimizer == "gepa" else lambda record: None,
+        drawn=search.session.drawn,
     )
     size = Sizing(
         metric=record.metric(search.metric, feedback=optimizer in WITH_FEEDBACK),

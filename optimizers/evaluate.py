@@ -4,22 +4,23 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import dspy
 
 from synthwright.errors import BudgetExhaustedError, ConfigError, StoreError, UnusableLMError
-from synthwright.lms.budgets import Retry
+from synthwright.lms.budgets import Price, Retry, Usage
 from synthwright.optimizers.arguments import check_generator, check_metric_call, check_whole
-from synthwright.optimizers.progress import OptimizeProgress, reporter
+from synthwright.optimizers.progress import OptimizeProgress, Watch
 from synthwright.optimizers.scoring import Metric, Scored, judge, metric_name
 from synthwright.optimizers.seeds import examples, shipped_metrics, shipped_seeds
 from synthwright.optimizers.session import open_session
 from synthwright.optimizers.stats import Difference, Mean, mean_interval, paired_difference
 from synthwright.programs.base import Generator
 
-__all__ = ["Comparison", "Evaluation", "compare", "evaluate"]
+__all__ = ["Comparison", "Evaluation", "compare", "evaluate", "evaluation_of", "spent"]
 
 GOOD = 0.9
 """Score from which a report does not quote a seed."""
@@ -49,6 +50,7 @@ class Evaluation:
         seconds: Wall time.
         names: Names of the `metric` and of the `held_out` check.
         notes: What was noticed on the way.
+        usd: US dollars that the calls cost; 0 where no price is known.
     """
 
     method: str
@@ -67,6 +69,7 @@ class Evaluation:
     seconds: float
     names: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    usd: float = 0.0
 
     def first(self, seeds: int) -> "Evaluation":
         """The evaluation of the first seeds alone."""
@@ -85,7 +88,7 @@ class Evaluation:
         """The outcome in words and numbers, and what the metric says of the worst seeds."""
         lines = [
             f"{self.method} on {self.lms['generator']}: {len(self.seeds)} seeds, {self.draws} draws each, "
-            f"{self.calls} LM calls, {self.tokens:,} tokens, {self.seconds:.0f} s",
+            + spent(self.calls, self.tokens, self.usd, self.seconds),
             f"  {self.names['metric']}: {self.metric}",
         ]
         if self.held_out is not None:
@@ -108,8 +111,7 @@ class Evaluation:
         Raises:
             StoreError: The directory cannot be written.
         """
-        data = json.dumps(self.as_dict(), ensure_ascii=False, indent=2)
-        _write(Path(directory), {"evaluation.json": data, "evaluation.txt": self.report()})
+        _save(Path(directory), "evaluation", self)
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,14 @@ class Comparison:
             "measurable": self.metric.measurable,
         }
 
+    def save(self, directory: str | Path) -> None:
+        """Write `comparison.json` and `comparison.txt`.
+
+        Raises:
+            StoreError: The directory cannot be written.
+        """
+        _save(Path(directory), "comparison", self)
+
 
 def evaluate(
     generator: Generator[Any],
@@ -162,6 +172,7 @@ def evaluate(
     seed: int = 0,
     concurrency: int | None = None,
     retry: Retry | None = None,
+    prices: Mapping[str, Price] | None = None,
     out: str | Path | None = None,
     progress: Callable[[OptimizeProgress], None] | None = None,
 ) -> Evaluation:
@@ -182,9 +193,10 @@ def evaluate(
         seed: Random seed of the draws.
         concurrency: Draws in flight; None for what the LM serves well.
         retry: How failed calls are repeated.
+        prices: US dollars by model name, as in `generate`.
         out: Directory to save the result in. Its record of LM calls makes the same command, interrupted, go on where
             it stopped without paying again.
-        progress: Called now and then with the phase `evaluate`.
+        progress: Called now and then, and at the end, with the phase `evaluate`.
 
     Raises:
         ConfigError: An argument is wrong, there are no seeds or no metric, or the budget is too small.
@@ -204,6 +216,8 @@ def evaluate(
     test = examples(generator, seeds, shipped_seeds(generator)["test"])
     if not test:
         raise ConfigError(f"{type(generator).__name__} ships no test seeds: pass `seeds=[{{...}}, ...]`.")
+    state = OptimizeProgress("evaluate", 0, budget or 0, method=generator.stem(), planned=len(test) * k)
+    watch = Watch(state, progress)
     with open_session(
         generator,
         lms,
@@ -214,9 +228,11 @@ def evaluate(
         out=out,
         judge_lm=judge_lm,
         demonstrations=demonstrations,
-        changed=reporter(OptimizeProgress("evaluate", 0, budget or 0), progress),
+        prices=prices,
+        watch=watch,
     ) as session:
         metric, held_out = session.asking(metric), session.asking(held_out) if held_out else None
+        watch.tell()
         try:
             scored = session.prove(test, metric, k)
             result = evaluation_of(
@@ -227,7 +243,7 @@ def evaluate(
                 draws=k,
                 seed=seed,
                 lms=session.models,
-                usage=lambda: (session.spent, session.meter.used.tokens, time.monotonic() - started),
+                usage=lambda: (session.used, time.monotonic() - started),
             )
         except BudgetExhaustedError as error:
             raise ConfigError(
@@ -238,6 +254,8 @@ def evaluate(
         result = replace(result, notes=session.uncounted())
     if out is not None:
         result.save(out)
+    state.done = True
+    watch.tell()
     return result
 
 
@@ -250,7 +268,7 @@ def evaluation_of(
     draws: int,
     seed: int,
     lms: dict[str, str],
-    usage: Callable[[], tuple[int, int, float]],
+    usage: Callable[[], tuple[Usage, float]],
 ) -> Evaluation:
     """The evaluation that scored seeds make up; the held-out check is taken on the same draws.
 
@@ -262,11 +280,11 @@ def evaluation_of(
         draws: Draws a seed.
         seed: Random seed of the draws.
         lms: Model name by role.
-        usage: Gives LM calls, tokens and seconds, once the check was asked.
+        usage: Gives what its LM calls used, and seconds, once the check was asked.
     """
     scores = [each.score for each in scored]
     others = [judge(held_out, each.example, each.draws)[0] for each in scored] if held_out else []
-    calls, tokens, seconds = usage()
+    used, seconds = usage()
     names = {"metric": metric_name(metric), **({"held_out": metric_name(held_out)} if held_out else {})}
     return Evaluation(
         method=program.stem(),
@@ -280,10 +298,11 @@ def evaluation_of(
         seed=seed,
         prompts=program.prompts_hash(),
         lms=lms,
-        calls=calls,
-        tokens=tokens,
+        calls=used.calls,
+        tokens=used.tokens,
         seconds=seconds,
         names=names,
+        usd=used.usd,
     )
 
 
@@ -294,6 +313,7 @@ def compare(
     generator: Generator[Any] | None = None,
     seed: int = 0,
     out: str | Path | None = None,
+    progress: Callable[[OptimizeProgress], None] | None = None,
     **arguments: Any,
 ) -> Comparison:
     """Compare two generators, two files of prompts, or two evaluations on the same seeds, with paired statistics.
@@ -303,24 +323,29 @@ def compare(
         b: Another one.
         generator: The generator that files of prompts belong to.
         seed: Random seed of the draws and of the interval.
-        out: Directory to save in: the sides as `a` and `b`, as `evaluate` does, and `comparison.json`.
+        out: Directory to save the result in, with an evaluation of each side in `a` and `b`. The same command,
+            interrupted, goes on where it stopped.
+        progress: Called now and then with the phases `a` and `b`.
         **arguments: As for `evaluate`: `metric`, `seeds`, `k`, `lms`, `budget` (of each side) and so on.
 
     Raises:
         ConfigError: A file is given without `generator`, it does not fit, or two evaluations differ in their seeds,
             draws or metrics.
         UnusableLMError: The LM fails.
+        StoreError: The directory cannot be written.
 
     Example:
         >>> compare("runs/a/prompts.json", "runs/b/prompts.json", generator=TarGEN()).metric.measurable
     """
     ready = [_loaded(side, generator) for side in (a, b)]  # a file that does not fit is found before calls are paid
-    first, second = (
-        side
-        if isinstance(side, Evaluation)
-        else evaluate(side, seed=seed, out=None if out is None else Path(out) / name, **arguments)
-        for name, side in zip("ab", ready, strict=True)
-    )
+
+    def evaluated(side: Generator[Any] | Evaluation, name: str) -> Evaluation:
+        if isinstance(side, Evaluation):
+            return side
+        told = None if progress is None else partial(_tell_side, progress, name)
+        return evaluate(side, seed=seed, out=out and Path(out) / name, progress=told, **arguments)
+
+    first, second = evaluated(ready[0], "a"), evaluated(ready[1], "b")
     keys, others = _keys(first), _keys(second)
     if set(keys) != set(others) or (first.names, first.draws) != (second.names, second.draws):
         raise ConfigError(
@@ -333,10 +358,10 @@ def compare(
         checked = dict(zip(others, second.held_out_scores, strict=True))
         held_out = paired_difference(first.held_out_scores, [checked[key] for key in keys], seed=seed)
     difference = paired_difference(first.scores, [metric[key] for key in keys], seed=seed)
-    found = Comparison(first, second, difference, held_out)
+    result = Comparison(first, second, difference, held_out)
     if out is not None:
-        _write(Path(out), {"comparison.json": json.dumps(found.as_dict(), ensure_ascii=False, indent=2)})
-    return found
+        result.save(out)
+    return result
 
 
 def _keys(evaluation: Evaluation) -> list[str]:
@@ -344,18 +369,8 @@ def _keys(evaluation: Evaluation) -> list[str]:
     return [repr(sorted(inputs.items())) for inputs in evaluation.seeds]
 
 
-def _write(directory: Path, texts: Mapping[str, str]) -> None:
-    """Write texts into a directory, which is made.
-
-    Raises:
-        StoreError: It cannot be written.
-    """
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        for name, text in texts.items():
-            (directory / name).write_text(text + "\n", encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise StoreError(f"Cannot write to {str(directory)!r}: {error.strerror or error}.") from error
+def _tell_side(progress: Callable[[OptimizeProgress], None], name: str, state: OptimizeProgress) -> None:
+    progress(replace(state, phase=name))
 
 
 def _loaded(side: Any, generator: Generator[Any] | None) -> Generator[Any] | Evaluation:
@@ -368,6 +383,22 @@ def _loaded(side: Any, generator: Generator[Any] | None) -> Generator[Any] | Eva
     loaded = generator.deepcopy()
     loaded.load_prompts(side)
     return loaded
+
+
+def spent(calls: int, tokens: int, usd: float, seconds: float) -> str:
+    """What a result took, in words; dollars only where a price is known."""
+    dollars = f"${usd:.4f}, " if usd else ""
+    return f"{calls} LM calls, {tokens:,} tokens, {dollars}{seconds:.0f} s"
+
+
+def _save(out: Path, name: str, result: Evaluation | Comparison) -> None:
+    text = json.dumps(result.as_dict(), ensure_ascii=False, indent=2)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / f"{name}.json").write_text(text + "\n", encoding="utf-8", errors="replace")
+        (out / f"{name}.txt").write_text(result.report() + "\n", encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise StoreError(f"Cannot write to {str(out)!r}: {error.strerror or error}.") from error
 
 
 def _subject(evaluation: Evaluation) -> str:

@@ -11,13 +11,12 @@ import dspy
 from dspy.teleprompt import Teleprompter
 
 from synthwright.errors import BudgetExhaustedError, ConfigError, UnusableLMError
-from synthwright.lms.budgets import Retry
+from synthwright.lms.budgets import Price, Retry, Usage
 from synthwright.optimizers import arguments, dspy_optimizers
 from synthwright.optimizers.bootstrap import bootstrap
 from synthwright.optimizers.evaluate import Evaluation, compare, evaluation_of
 from synthwright.optimizers.health import check_metric, examine
-from synthwright.optimizers.progress import OptimizeProgress, reporter
-from synthwright.optimizers.quiet import audible
+from synthwright.optimizers.progress import OptimizeProgress, Watch
 from synthwright.optimizers.scoring import Metric, Scored
 from synthwright.optimizers.search import Search
 from synthwright.optimizers.seeds import shipped_metrics
@@ -61,6 +60,7 @@ def optimize(
     seed: int = 0,
     concurrency: int | None = None,
     retry: Retry | None = None,
+    prices: Mapping[str, Price] | None = None,
     out: str | Path | None = None,
     progress: Callable[[OptimizeProgress], None] | None = None,
 ) -> Tuned[RowT]:
@@ -102,10 +102,11 @@ def optimize(
         seed: Random seed.
         concurrency: Draws in flight; None for what the LM serves well.
         retry: How failed calls are repeated.
+        prices: US dollars by model name, as in `generate`.
         out: Directory to save the result in; None saves nothing. Its record of LM calls (`journal.sqlite`) makes the
             same command, interrupted, go on where it stopped without paying again. Ctrl-C ends the search and proves
             the best until then; a second one leaves at once, and keeps its prompts.
-        progress: Called after each scored candidate and phase, and while calls are made; from any thread.
+        progress: Called after each scored candidate and phase, at the end, and while calls are made; from any thread.
 
     Raises:
         ConfigError: An argument is wrong, seeds overlap, there is nothing to tune, the budget is too small, or the
@@ -134,7 +135,8 @@ def optimize(
     arguments.check_gold(generator, gold, names)
     if isinstance(chosen, str):
         dspy_optimizers.check(chosen, {name: generator.all_predictors()[name] for name in names})
-    state = OptimizeProgress("before", 0, budget)
+    state = OptimizeProgress("before", 0, budget, method=generator.stem())
+    watch = Watch(state, progress)
     with open_session(
         generator,
         lms,
@@ -145,7 +147,8 @@ def optimize(
         out=out,
         judge_lm=judge_lm,
         bare=names,
-        changed=reporter(state, progress),
+        prices=prices,
+        watch=watch,
     ) as session:
         metric, held_out = session.asking(metric), session.asking(held_out) if held_out else None
 
@@ -153,17 +156,22 @@ def optimize(
             validated = [candidate.mean for candidate in search.history if candidate.validated] if search else []
             state.phase, state.calls, state.candidates = phase or state.phase, session.spent, len(validated)
             state.first, state.best = (validated[0], max(validated)) if validated else (None, None)
-            if progress is not None:
-                with audible():
-                    progress(state)
+            watch.tell()
 
         def proof(scored: list[Scored]) -> Evaluation:
             return evaluation_of(
-                scored, session.program, metric, held_out, draws=draws, seed=seed, lms=session.models, usage=usage
+                scored,
+                session.program,
+                metric,
+                held_out,
+                draws=draws,
+                seed=seed,
+                lms=session.models,
+                usage=usage,
             )
 
-        def usage() -> tuple[int, int, float]:
-            return session.spent, session.meter.used.tokens, time.monotonic() - started
+        def usage() -> tuple[Usage, float]:
+            return session.used, time.monotonic() - started
 
         search: Search | None = None
         report()
@@ -202,15 +210,21 @@ def optimize(
             best = search.run(_strategy(chosen, gold, reflection_lm, max_demos, threshold, rounds))
             report("after")
             best.apply(search.targets)
-            searched, after = usage(), before
+            (searched, until), after = usage(), before
             if best is not search.given:
                 payable = max(PROBED, int((budget - session.spent) / ((best.cost or 1) + search.checking)))
                 if payable < len(test):
                     before = before.first(payable)
                     search.warnings.append(f"The tuned prompts take {best.cost:.1f} calls a seed: {payable} were paid.")
                 after = proof(session.prove(test[:payable], metric, draws))
-            calls, tokens, seconds = (now - then for now, then in zip(usage(), searched, strict=True))
-            after = replace(after, calls=int(calls), tokens=int(tokens), seconds=seconds)
+            used, seconds = usage()
+            after = replace(
+                after,
+                calls=used.calls - searched.calls,
+                tokens=used.tokens - searched.tokens,
+                seconds=seconds - until,
+                usd=used.usd - searched.usd,
+            )
         except BudgetExhaustedError as error:
             what = "before the proof was done" if search else "while the first seeds were scored: it is too small"
             raise ConfigError(f"The budget of {budget} LM calls ended {what}.") from error
@@ -237,12 +251,15 @@ def optimize(
             draws=draws,
             warnings=search.warnings,
             interrupted=search.interrupted,
+            usd=session.meter.used.usd,
         )
         result.warnings += session.uncounted()
     if result.metric.high < 0:
         result.warnings.append("The tuned prompts are worse on the test seeds: keep those that you had.")
     if out is not None:
         result.save(out)
+    state.done = True
+    watch.tell()
     return result
 
 

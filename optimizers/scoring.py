@@ -69,12 +69,19 @@ def example_of(record: dspy.Example | dict[str, Any]) -> dspy.Example:
 
 
 def score_seeds(
-    program: Generator[Any], examples: Sequence[dspy.Example], metric: Metric, *, draws: int, seed: int, limit: int
+    program: Generator[Any],
+    examples: Sequence[dspy.Example],
+    metric: Metric,
+    *,
+    draws: int,
+    seed: int,
+    limit: int,
+    drawn: Callable[[Draw], None] = lambda draw: None,
 ) -> list[Scored]:
     """Draw each seed `draws` times and score the lists, `limit` draws at a time.
 
     The sampling seeds depend on `seed`, the example and the number of the draw, so that two candidates are compared
-    on the same draws.
+    on the same draws. Each draw is handed to `drawn` as it arrives.
 
     Raises:
         BudgetExhaustedError: The budget was used up before all draws were made.
@@ -88,6 +95,7 @@ def score_seeds(
         async def draw(example: dspy.Example, number: int) -> Draw:
             async with slots:
                 made, _ = await draw_once(program, dict(example.inputs()), f"{seed_key(example)}:{number}", seed, names)
+                drawn(made)
                 return made
 
         tasks = [[asyncio.create_task(draw(example, number)) for number in range(draws)] for example in examples]

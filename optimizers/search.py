@@ -8,7 +8,7 @@ import dspy
 
 from synthwright.errors import BudgetExhaustedError
 from synthwright.optimizers.candidates import Candidate, PromptState
-from synthwright.optimizers.scoring import Metric, score_seeds
+from synthwright.optimizers.scoring import Metric
 from synthwright.optimizers.session import Session
 
 __all__ = ["MARGIN", "Search"]
@@ -75,8 +75,8 @@ class Search:
     def validate(self, candidate: Candidate) -> None:
         """Score a candidate on the validation seeds, always on the same draws, and take it into the history."""
         candidate.apply(self.targets)
-        program, limit, before = self.session.program, self.session.limit, self.session.spent
-        results = score_seeds(program, self.valset, self.metric, draws=self.draws, seed=self.seed, limit=limit)
+        before = self.session.spent
+        results = self.session.score(self.valset, self.metric, draws=self.draws, seed=self.seed)
         candidate.scores = [result.score for result in results]
         candidate.validated, candidate.calls = True, self.session.spent
         candidate.cost = (self.session.spent - before) / len(self.valset)

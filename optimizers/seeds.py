@@ -57,13 +57,16 @@ def examples(generator: Generator[Any], records: Any, fallback: list[dspy.Exampl
     """The given records as examples, or the fallback if none are given.
 
     Raises:
-        ConfigError: They are not a list, or one is no seed of the generator.
+        ConfigError: They are not a list, there are none, or one is no seed of the generator.
     """
     if records is None:
         return fallback
     if not isinstance(records, Iterable):
         raise ConfigError(f"Seeds must be a list of dictionaries, got {records!r}.")
-    return [_fitting(generator, index, record) for index, record in enumerate(records)]
+    found = [_fitting(generator, index, record) for index, record in enumerate(records)]
+    if not found:
+        raise ConfigError("The list of seeds is empty: there is nothing to score.")
+    return found
 
 
 def _fitting(generator: Generator[Any], index: int, record: Any) -> dspy.Example:

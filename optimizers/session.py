@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,15 @@ import dspy
 
 from synthwright.errors import StoreError
 from synthwright.lms.adapters import default_adapter
-from synthwright.lms.budgets import Budget, Meter, Retry
+from synthwright.lms.budgets import Budget, Meter, Price, Retry, Usage
 from synthwright.lms.calls import EngineLM
 from synthwright.lms.journal import Journal, new_journal
 from synthwright.lms.metered import MeteredLM, metered
 from synthwright.lms.scopes import Scope, draw_scope
 from synthwright.optimizers.arguments import check_lm, check_whole
 from synthwright.optimizers.outside import OutsideCalls
-from synthwright.optimizers.scoring import Metric, Scored, metric_name, score_seeds
+from synthwright.optimizers.progress import Watch
+from synthwright.optimizers.scoring import Draw, Metric, Scored, metric_name, score_seeds
 from synthwright.programs.base import Generator
 from synthwright.runs.demonstrations import apply_shipped
 from synthwright.runs.roles import assign_lms, resolve_lms
@@ -39,6 +40,7 @@ class Session:
         journal: Answered calls; equal calls are not made again.
         retry: How failed calls are repeated.
         seed: Random seed of the draws.
+        drawn: Called with each draw.
         judge: The LM that metrics find in their context.
         outside: LM calls of metrics that went past it.
     """
@@ -51,6 +53,7 @@ class Session:
     journal: Journal
     retry: Retry | None
     seed: int
+    drawn: Callable[[Draw], None]
     judge: dspy.BaseLM
     outside: OutsideCalls = field(default_factory=OutsideCalls)
 
@@ -60,13 +63,22 @@ class Session:
         return self.meter.used.calls
 
     @property
+    def used(self) -> Usage:
+        """What those calls used."""
+        return replace(self.meter.used)
+
+    @property
     def models(self) -> dict[str, str]:
         """Model name by role."""
         return {role: lm.model for role, lm in self.lms.items()}
 
+    def score(self, seeds: Sequence[dspy.Example], metric: Metric, *, draws: int, seed: int) -> list[Scored]:
+        """Draw each seed `draws` times and score the lists; `seed` is that of the draws."""
+        return score_seeds(self.program, seeds, metric, draws=draws, seed=seed, limit=self.limit, drawn=self.drawn)
+
     def prove(self, seeds: Sequence[dspy.Example], metric: Metric, draws: int) -> list[Scored]:
         """Score seeds on the draws that proofs, evaluations and comparisons share, which searches never see."""
-        return score_seeds(self.program, seeds, metric, draws=draws, seed=self.seed + 1, limit=self.limit)
+        return self.score(seeds, metric, draws=draws, seed=self.seed + 1)
 
     def asking(self, metric: Metric) -> Metric:
         """A metric whose LM calls go through the session: counted, recorded, equal ones of one call drawn apart."""
@@ -109,7 +121,8 @@ def open_session(
     judge_lm: dspy.LM | None = None,
     demonstrations: bool = True,
     bare: Collection[str] = (),
-    changed: Callable[[int], None] | None = None,
+    prices: Mapping[str, Price] | None = None,
+    watch: Watch | None = None,
 ) -> Iterator[Session]:
     """Make a generator ready, and close its journal afterwards.
 
@@ -124,7 +137,8 @@ def open_session(
         judge_lm: The LM that metrics find in their context; None for the generator's.
         demonstrations: Give predictors on weak LMs the shipped demonstrations where they have none.
         bare: Names of predictors that get none.
-        changed: Called with the number of calls so far after each, possibly from another thread.
+        prices: US dollars by model name.
+        watch: Hears of each call and draw, possibly from another thread.
 
     Raises:
         ConfigError: A role, an LM or the concurrency is wrong.
@@ -141,18 +155,18 @@ def open_session(
 
     def booked() -> None:
         journal.write()
-        if changed is not None:
-            changed(meter.used.calls)
+        if watch is not None:
+            watch.called(meter)
 
-    meter = Meter(Budget(calls=budget), changed=booked, count_recalled=True)
+    meter = Meter(Budget(calls=budget), prices=prices, changed=booked, count_recalled=True)
     wrapped = assign_lms(program, role_lms, meter, retry, limit, journal)
     judge = wrapped["generator"]
     if judge_lm is not None:
         judge = metered(judge_lm, role="metric", meter=meter, retry=retry, limit=limit, journal=journal)
-    adapter = default_adapter()
+    adapter, drawn = default_adapter(), watch.drawn if watch else lambda draw: None
     try:
         with dspy.context(lm=wrapped["generator"], adapter=adapter, disable_history=True):
-            yield Session(program, role_lms, adapter, limit, meter, journal, retry, seed, judge)
+            yield Session(program, role_lms, adapter, limit, meter, journal, retry, seed, drawn, judge)
     finally:
         journal.write()  # the last call, if an error ended the session right after it
         journal.close()

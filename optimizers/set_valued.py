@@ -40,6 +40,7 @@ class Record:
         spent: LM calls so far.
         budget: Value of `spent` at which the search is over.
         on_call: Called before each call of the program; may raise.
+        drawn: Called with each draw.
         tried: Candidates by their prompts, in the order in which they were first called.
         fault: The error of the LM, the program or the metric that ended the search.
     """
@@ -47,6 +48,7 @@ class Record:
     spent: Callable[[], int]
     budget: int
     on_call: Callable[["Record"], None] = lambda record: None
+    drawn: Callable[[Draw], None] = lambda draw: None
     tried: dict[str, Candidate] = field(default_factory=dict)
     fault: Exception | None = None
     _asked: Counter[str] = field(default_factory=Counter)
@@ -150,6 +152,8 @@ class SetValued(dspy.Module):
         except Exception as error:
             self.record.fault = error
             raise SearchOver from error
+        for draw, _ in made:
+            self.record.drawn(draw)
         if (trace := dspy.settings.trace) is not None:
             for _, steps in made:
                 trace.extend(steps)

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from synthwright.errors import StoreError
 from synthwright.optimizers.candidates import Candidate
-from synthwright.optimizers.evaluate import Comparison
+from synthwright.optimizers.evaluate import Comparison, spent
 from synthwright.optimizers.page import page
 from synthwright.optimizers.stats import Difference
 from synthwright.programs.base import Generator
@@ -38,6 +38,7 @@ class Tuned(Generic[RowT]):
         draws: Draws a seed when scores were taken.
         warnings: What was noticed on the way.
         interrupted: Whether Ctrl-C ended the search; the proof is of the best until then.
+        usd: US dollars that the calls cost; 0 where no price is known.
     """
 
     generator: Generator[RowT]
@@ -53,6 +54,7 @@ class Tuned(Generic[RowT]):
     draws: int
     warnings: list[str] = field(default_factory=list)
     interrupted: bool = False
+    usd: float = 0.0
 
     @property
     def metric(self) -> Difference:
@@ -73,7 +75,7 @@ class Tuned(Generic[RowT]):
         """The outcome in words and numbers, with the difference of every prompt."""
         lines = [
             f"{type(self.generator).__name__}: {self.optimizer} on {self.lms['generator']}, "
-            f"{self.calls} LM calls, {self.tokens:,} tokens, {self.seconds:.0f} s",
+            + spent(self.calls, self.tokens, self.usd, self.seconds),
             f"  {self.names.get('metric', 'metric')} (optimized), test seeds: {self.metric}",
         ]
         if self.held_out is not None:
@@ -122,6 +124,7 @@ class Tuned(Generic[RowT]):
             "draws": self.draws,
             "calls": self.calls,
             "tokens": self.tokens,
+            "usd": self.usd,
             "seconds": round(self.seconds, 1),
         }
 

@@ -23,7 +23,7 @@ PLAIN_EVERY = 5.0
 
 
 class ProgressView:
-    """Shows the progress of `generate` and `optimize`; call it with what they hand to their `progress` callback.
+    """Shows the progress of runs, optimizer runs and evaluations; call it with what they hand to `progress`.
 
     On a terminal a bar with the figures, and below it the row kept last and the reject dropped last with its reason;
     elsewhere a plain line now and then.
@@ -67,17 +67,17 @@ class ProgressView:
         if isinstance(state, RunProgress):
             self._pace = self._pace or Pace(state)
             label, done, total, note = state.method, state.rows, state.target, _run_note(state, self._pace)
-            self._below = _last_ones(state)
         else:
-            label = state.phase if state.phase == "evaluate" else f"tuning: {state.phase}"
-            done, total, note = state.calls, state.budget or None, _tune_note(state)
+            label, note = f"{state.method}, {state.phase}", _tune_note(state)
+            done, total = (state.draws, state.planned) if state.planned else (state.calls, state.budget)
+        self._below = _last_ones(state)
         if self._live:
             shown = min(done, total) if total else done
             self._bar.update(self._task, description=label, completed=shown, total=total)
             self._note = Text(f"  {note}", overflow="fold")
             return
         now = time.monotonic()
-        if now - self._last >= PLAIN_EVERY or getattr(state, "done", False):
+        if now - self._last >= PLAIN_EVERY or state.done:
             self._last = now
             self.console.print(f"{label}: {note}", highlight=False, markup=False, soft_wrap=True)
 
@@ -101,15 +101,7 @@ class Pace:
 
 
 def _run_note(state: RunProgress, pace: "Pace") -> str:
-    accepted = f"{state.rows / state.made:.0%} kept" if state.made else "nothing back yet"
-    parts = [
-        f"{state.rows}{f'/{state.target}' if state.target else ''} rows",
-        accepted,
-        f"{state.usage.calls} calls, {state.calls_per_second:.1f}/s",
-        f"{_short(state.usage.tokens)} tokens",
-    ]
-    if state.usage.usd:
-        parts.append(f"${state.usage.usd:.4f}")
+    parts = [f"{state.rows}{f'/{state.target}' if state.target else ''} rows", *_shares(state)]
     if state.failed:
         parts.append(f"{state.failed} failed")
     left = pace.left(state)
@@ -118,13 +110,36 @@ def _run_note(state: RunProgress, pace: "Pace") -> str:
     return " | ".join(parts)
 
 
+def _tune_note(state: OptimizeProgress) -> str:
+    limit = f"/{state.planned}" if state.planned else ""
+    parts = [f"{state.draws}{limit} draws", f"{state.rows} rows", *_shares(state, state.budget)]
+    if state.best is not None and state.first is not None:
+        parts.append(f"{state.candidates} candidates, validation {state.first:.2f} -> {state.best:.2f}")
+    if not state.done and state.planned and state.draws:
+        parts.append(f"about {_duration(state.seconds / state.draws * (state.planned - state.draws))} left")
+    elif not state.done and state.budget and state.calls_per_second:
+        parts.append(f"at most {_duration((state.budget - state.calls) / state.calls_per_second)} left")
+    return " | ".join(parts)
+
+
+def _shares(state: RunProgress | OptimizeProgress, most: int = 0) -> list[str]:
+    """What was kept, and what it took; `most` is the limit on calls, if there is one."""
+    calls = f"{state.usage.calls}{f'/{most}' if most else ''} calls"
+    return [
+        f"{state.rows / state.made:.0%} kept" if state.made else "nothing back yet",
+        f"{calls}, {state.calls_per_second:.1f}/s",
+        f"{_short(state.usage.tokens)} tokens",
+        *([f"${state.usage.usd:.4f}"] if state.usage.usd else []),
+    ]
+
+
 def _duration(seconds: float) -> str:
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
-def _last_ones(state: RunProgress) -> Text:
+def _last_ones(state: RunProgress | OptimizeProgress) -> Text:
     """The row kept last and the reject dropped last, a line each; text of models is shown as it is."""
     text = Text(no_wrap=True, overflow="ellipsis")
     if state.last_row is not None:
@@ -144,13 +159,6 @@ def _one_line(content: Any, width: int = 300) -> str:
     texts = [value for value in content.values() if isinstance(value, str)] if isinstance(content, dict) else []
     text = next((value for value in texts if len(value.split()) > 2), next(iter(texts), ""))
     return "".join(character for character in " ".join(text.split())[:width] if character.isprintable())
-
-
-def _tune_note(state: OptimizeProgress) -> str:
-    note = f"{state.calls}/{state.budget} LM calls" if state.budget else f"{state.calls} LM calls"
-    if state.best is not None and state.first is not None:
-        note += f" | {state.candidates} candidates | validation {state.first:.2f} -> {state.best:.2f}"
-    return note
 
 
 def _short(count: int) -> str:

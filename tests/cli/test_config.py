@@ -1,11 +1,13 @@
 """Config files equal flags; flags win; what holds is stored with the run."""
 
+import inspect
 import json
 import re
 from pathlib import Path
 
 import pytest
 import yaml
+from typer.main import get_command
 from typer.testing import CliRunner
 
 import synthwright as sw
@@ -134,23 +136,30 @@ def test_a_missing_file_is_said(asked):
         asked("-c", "no.yaml")
 
 
-def test_the_shipped_schema_is_current():
-    """If not: write `schema_text(generate)` into `src/synthwright/cli/config.schema.json`."""
-    assert config.shipped_schema() == config.schema_text(generate)
-    schema = json.loads(config.shipped_schema())
-    assert schema["additionalProperties"] is False and schema["properties"]["max_calls"]["description"]
+VERBS = {info.callback.__name__: info.callback for info in app.registered_commands if info.callback}
+CONFIGURED = [name for name, verb in VERBS.items() if "config" in inspect.signature(verb).parameters]
 
 
-def test_the_model_has_a_field_for_every_flag():
-    flags = set(config.config_model(generate).model_fields)
-    from typer.main import get_command
+def test_the_long_verbs_take_a_file():
+    assert set(CONFIGURED) == {"generate", "optimize", "evaluate", "compare"}
 
-    (verb,) = [v for name, v in get_command(app).commands.items() if name == "generate"]  # pyright: ignore
+
+@pytest.mark.parametrize("name", CONFIGURED)
+def test_the_shipped_schema_is_current(name):
+    """If not: write `schema_text(verb)` into `src/synthwright/cli/schemas/VERB.json`."""
+    assert config.shipped_schema(VERBS[name]) == config.schema_text(VERBS[name])
+    schema = json.loads(config.shipped_schema(VERBS[name]))
+    assert schema["additionalProperties"] is False and schema["properties"]["concurrency"]["description"]
+
+
+@pytest.mark.parametrize("name", CONFIGURED)
+def test_the_model_has_a_field_for_every_flag(name):
+    verb = get_command(app).commands[name]  # pyright: ignore[reportAttributeAccessIssue]  it is a group
     known = {
         next((o for o in p.opts if o.startswith("--")), p.name).removeprefix("--").replace("-", "_")
         for p in verb.params
     }
-    assert flags == known - {"config", "json", "quiet", "help"}
+    assert set(config.config_model(VERBS[name]).model_fields) == known - {"config", "json", "quiet", "help"}
 
 
 @pytest.mark.parametrize("cls", list_generators(), ids=lambda cls: cls.stem())

@@ -167,7 +167,8 @@ def _commands():
 @pytest.mark.parametrize("command", list(_commands()))
 def test_a_command_line_of_a_page_is_one(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    Path("evol-instruct.yaml").write_text("method: evol-instruct\n")
+    for name in ("evol-instruct.yaml", "evol-instruct.optimize.yaml"):
+        Path(name).write_text("method: evol-instruct\n")
     parsed, words = typer.main.get_command(app), shlex.split(command)[1:]
     context = parsed.make_context("synthwright", list(words))
     while isinstance(parsed, TyperGroup) and words:

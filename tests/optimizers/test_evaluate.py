@@ -121,7 +121,7 @@ def test_both_sides_of_a_comparison_are_saved(tmp_path):
     ("arguments", "message"),
     [
         ({"metric": None}, "ships no metric"),
-        ({"seeds": []}, "ships no test seeds"),
+        ({"seeds": []}, "list of seeds is empty"),
         ({"seeds": None}, "ships no test seeds"),
         ({"k": 0}, "`k` must be a whole number of at least 1, got 0"),
         ({"metric": lambda *a: None}, "number in"),

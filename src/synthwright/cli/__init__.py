@@ -7,5 +7,5 @@ from synthwright.cli.app import app, main
 __all__ = ["app", "main"]
 
 # each of these adds its verbs to `app`, in the order in which the help shows them
-for _verbs in ("methods", "init", "generate", "optimize", "export", "report", "runs", "lm"):
+for _verbs in ("methods", "generate", "optimize", "init", "export", "report", "runs", "lm"):
     import_module(f"synthwright.cli.{_verbs}")

@@ -1,5 +1,7 @@
 """From what is typed to objects of the library."""
 
+import runpy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +9,7 @@ import dspy
 import yaml
 
 import synthwright as sw
-from synthwright.errors import ConfigError
+from synthwright.errors import ConfigError, did_you_mean
 from synthwright.programs.base import Generator, read_jsonl
 
 __all__ = [
@@ -16,6 +18,7 @@ __all__ = [
     "make_generator",
     "make_lm",
     "make_lms",
+    "read_metric",
     "read_prices",
     "read_seeds",
     "summary_of",
@@ -46,16 +49,16 @@ def make_generator(
     return generator
 
 
-def make_lm(model: str, api_base: str | None) -> dspy.LM:
-    """The LM of a name."""
+def make_lm(model: str, api_base: str | None, option: str = "--lm") -> dspy.LM:
+    """The LM of a name, which an option gives."""
     if model == "embedded":
         return sw.embedded_lm()
     if api_base:
         return sw.openai_lm(model, api_base)
     if "/" not in model:
         raise ConfigError(
-            f"--lm {model!r}: write `embedded`, PROVIDER/MODEL such as openai/gpt-4o-mini, or add --api-base URL for "
-            "your own server."
+            f"{option} {model!r}: write `embedded`, PROVIDER/MODEL such as openai/gpt-4o-mini, or add --api-base URL "
+            "for your own server."
         )
     return dspy.LM(model, cache=False, temperature=1.0, max_tokens=2048)
 
@@ -69,7 +72,7 @@ def make_lms(model: str | None, api_base: str | None, roles: list[str] | None) -
         role, equals, name = entry.partition("=")
         if not equals:
             raise ConfigError(f"--role {entry!r}: write ROLE=MODEL, such as --role judge=openai/gpt-4o-mini.")
-        lms[role] = make_lm(name, api_base)
+        lms[role] = make_lm(name, api_base, f"--role {role}")
     return lms or None
 
 
@@ -84,6 +87,23 @@ def read_prices(entries: list[str] | None) -> dict[str, sw.Price] | None:
         except ValueError as error:
             raise ConfigError(f"--price {entry!r}: write MODEL=IN,OUT in US dollars per million tokens.") from error
     return prices or None
+
+
+def read_metric(text: str) -> Callable[..., Any]:
+    """A function of a Python file, given as FILE:NAME. The file is run, as `python FILE` runs it."""
+    file, colon, name = text.rpartition(":")
+    if not colon or not file or not name:
+        raise ConfigError(f"--metric {text!r}: write FILE:NAME, such as --metric mine.py:hides_word.")
+    if not Path(file).is_file():
+        raise ConfigError(f"--metric {text!r}: there is no file {file!r}.")
+    try:
+        found = runpy.run_path(file)
+    except (Exception, SystemExit) as error:
+        raise ConfigError(f"--metric {text!r}: {file} raised {error!r} when it was loaded.") from error
+    if not callable(found.get(name)):
+        functions = [each for each, value in found.items() if callable(value) and not each.startswith("_")]
+        raise ConfigError(f"--metric {text!r}: {file} has no function {name!r}. {did_you_mean(name, functions)}")
+    return found[name]
 
 
 def read_seeds(path: Path, generator: Generator[Any]) -> list[dict[str, Any]]:

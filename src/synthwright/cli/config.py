@@ -1,7 +1,7 @@
 """Config files: the options of a verb as YAML. A file says what flags say, and flags win.
 
 The model of a file is made from the verb's own signature, so that the two cannot differ. Its JSON schema is shipped
-as `config.schema.json` for editors that complete YAML.
+as `schemas/VERB.json` for editors that complete YAML.
 """
 
 import inspect
@@ -18,9 +18,8 @@ from typer.models import ArgumentInfo, OptionInfo
 
 from synthwright.errors import ConfigError, did_you_mean
 
-__all__ = ["SCHEMA", "Config", "config_model", "config_text", "load_config", "schema_text", "shipped_schema"]
+__all__ = ["Config", "config_model", "config_text", "load_config", "schema_text", "shipped_schema"]
 
-SCHEMA = "config.schema.json"
 _NOT_IN_FILES = ("config", "json", "quiet")
 _MODELS: dict[str, type[BaseModel]] = {}
 
@@ -87,12 +86,12 @@ def config_text(verb: Callable[..., Any], values: Mapping[str, Any]) -> str:
     config: dict[str, Any] = {}
     for parameter, (_, info, _) in _parameters(verb).items():
         flag, value = _flag(parameter, info), values.get(parameter)
-        if flag in _NOT_IN_FILES or value is None or (isinstance(value, list | tuple) and not value):
+        if flag in _NOT_IN_FILES or value is None or value in ([], ()):
             continue
         if isinstance(info, OptionInfo) and "=" in (info.metavar or ""):
             pairs = (entry.rpartition("=") if flag == "price" else entry.partition("=") for entry in value)
             value = {name.strip(): _read_value(text) if flag == "set" else text for name, _, text in pairs}
-        config[flag] = str(value) if isinstance(value, Path) else value
+        config[flag] = _as_typed(flag, value) if isinstance(value, list | Path) else value
     return yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=110)
 
 
@@ -103,9 +102,9 @@ def schema_text(verb: Callable[..., Any]) -> str:
     return json.dumps(schema, indent=2) + "\n"
 
 
-def shipped_schema() -> str:
+def shipped_schema(verb: Callable[..., Any]) -> str:
     """The JSON schema as it is shipped."""
-    return (files("synthwright.cli") / SCHEMA).read_text(encoding="utf-8")
+    return (files("synthwright.cli") / "schemas" / f"{verb.__name__}.json").read_text(encoding="utf-8")
 
 
 def _parameters(verb: Callable[..., Any]) -> dict[str, tuple[Any, OptionInfo | ArgumentInfo, Any]]:
@@ -167,6 +166,8 @@ def _as_typed(flag: str, value: Any) -> Any:
     if isinstance(value, dict):
         written = _written if flag == "set" else _plain
         return [f"{name}={written(inner)}" for name, inner in value.items()]
+    if isinstance(value, list):
+        return [str(entry) for entry in value]
     return str(value) if isinstance(value, Path) else value
 
 

@@ -14,8 +14,9 @@ from synthwright.cli.app import EXIT_CODES, app, out, print_json
 from synthwright.cli.arguments import brief, dashed
 from synthwright.cli.config import config_model
 from synthwright.cli.generate import generate
+from synthwright.cli.optimize import compare, evaluate, optimize
 from synthwright.cli.options import AsJson, Method, Preset, Quiet
-from synthwright.errors import ConfigError, StoreError
+from synthwright.errors import ConfigError, StoreError, did_you_mean
 from synthwright.programs.base import Generator, data_path
 from synthwright.runs.record import jsonable
 
@@ -23,8 +24,10 @@ __all__ = ["config_file", "init"]
 
 WIDTH = 110
 
-_WRITTEN = ("method", "n", "out", "preset", "task", "set", "seed", "max_calls")
-"""Options that the file begins with; the others follow as comments."""
+_VERBS = {verb.__name__: verb for verb in (generate, optimize, evaluate, compare)}
+
+_WRITTEN = ("method", "n", "budget", "prompts", "out", "preset", "task", "set", "seed", "max_calls")
+"""Options that the file begins with, if they have a value; the others follow as comments."""
 
 _EXAMPLES = {
     "lm": "openai/gpt-4o-mini",
@@ -32,11 +35,14 @@ _EXAMPLES = {
     "role": {"judge": "openai/gpt-4o"},
     "concurrency": 64,
     "seeds": "seeds.jsonl",
+    "max_calls": 2000,
     "max_tokens": 5_000_000,
     "max_usd": 10.0,
     "max_seconds": 3600,
     "price": {"openai/gpt-4o-mini": [0.15, 0.6]},
     "prompts": "runs/tuned/prompts.json",
+    "reflection_lm": "openai/gpt-4o",
+    "metric": "mine.py:hides_word",
     "reuse": "runs/earlier",
 }
 
@@ -44,7 +50,12 @@ _EXAMPLES = {
 @app.command(epilog=EXIT_CODES)
 def init(
     method: Method,
-    to: Annotated[Path | None, typer.Option(metavar="FILE", help="Config file to write (METHOD.yaml).")] = None,
+    for_: Annotated[
+        str, typer.Option("--for", metavar="VERB", help="Who will read it: generate, optimize, evaluate or compare.")
+    ] = "generate",
+    to: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Config file to write (METHOD.yaml, or METHOD.VERB.yaml).")
+    ] = None,
     preset: Preset = "practical",
     force: Annotated[bool, typer.Option(help="Replace files that are there.")] = False,
     as_json: AsJson = False,
@@ -55,12 +66,14 @@ def init(
     Example: synthwright init targen, then synthwright generate --config targen.yaml
     """
     cls = sw.get_generator(method)
+    if for_ not in _VERBS:
+        raise ConfigError(f"No verb {for_!r} takes a config file. {did_you_mean(for_, _VERBS)}")
     generator = cls.preset(preset)
-    path = to or Path(f"{dashed(cls)}.yaml")
+    path = to or Path(f"{dashed(cls)}.yaml" if for_ == "generate" else f"{dashed(cls)}.{for_}.yaml")
     texts = {path: ""}
     task = _task_text(cls, generator)
     task_path = path.with_name(f"{path.stem}.task.yaml") if task is not None else None
-    texts[path] = config_file(cls, generator, preset, task_path)
+    texts[path] = config_file(for_, generator, preset, task_path)
     if task is not None and task_path is not None:
         texts[task_path] = task
     there = [str(file) for file in texts if file.exists()]
@@ -72,27 +85,33 @@ def init(
         except OSError as error:
             raise StoreError(f"Cannot write {str(file)!r}: {error.strerror or error}.") from error
     if not quiet:
-        out.print(f"Wrote {' and '.join(map(str, texts))}. Next: synthwright generate --config {path}", soft_wrap=True)
+        out.print(f"Wrote {' and '.join(map(str, texts))}. Next: synthwright {for_} --config {path}", soft_wrap=True)
     print_json({"config": str(path), "task": str(task_path) if task_path else None}, as_json)
 
 
-def config_file(cls: type[Generator[Any]], generator: Generator[Any], preset: str, task: Path | None) -> str:
-    """The text of a config file: what the method needs, the rest as comments."""
+def config_file(verb: str, generator: Generator[Any], preset: str, task: Path | None) -> str:
+    """The text of a config file of a verb: what the method needs, the rest as comments."""
+    cls = type(generator)
+    tuned = f"runs/{dashed(cls)}-tuned"
     head = [
         f"# {cls.__name__}: {(cls.__doc__ or '').strip().splitlines()[0]}",
-        "# Flags say the same as this file and win over it: synthwright generate --config FILE -n 100",
+        f"# Flags say the same as this file and win over it: synthwright {verb} --config FILE --seed 1",
         "",
     ]
     values: dict[str, Any] = {
         "method": dashed(cls),
-        "n": 10,
-        "out": f"runs/{dashed(cls)}",
         "preset": preset,
         "task": str(task) if task else None,
         "seed": 0,
-        "max_calls": 2000,
+        **{
+            "generate": {"n": 10, "out": f"runs/{dashed(cls)}", "max_calls": 2000},
+            "optimize": {"budget": 400, "out": tuned},
+            "evaluate": {"out": f"runs/{dashed(cls)}-scores"},
+            "compare": {"prompts": [f"{tuned}/prompts.json"], "out": f"runs/{dashed(cls)}-compared"},
+        }[verb],
     }
-    fields = config_model(generate).model_fields
+    examples = {**_EXAMPLES, "target": list(generator.target_predictors())[:1]}
+    fields = config_model(_VERBS[verb]).model_fields
     lines: list[str] = []
     for name in _WRITTEN:
         if name == "set":
@@ -101,8 +120,8 @@ def config_file(cls: type[Generator[Any]], generator: Generator[Any], preset: st
             lines += [*_comment(fields[name].description or ""), f"{name}: {_plain(values[name])}", ""]
     lines += ["# Further options, each with its default or an example.", ""]
     for name, field in fields.items():
-        if name not in (*_WRITTEN, "dry_run"):
-            value = _EXAMPLES.get(name) if field.default is None else field.default
+        if name not in (*values, "set", "dry_run"):
+            value = examples.get(name) if field.default is None else field.default
             lines += [*_comment(field.description or ""), f"# {name}: {_plain(value)}", ""]
     return "\n".join([*head, *lines]).rstrip() + "\n"
 

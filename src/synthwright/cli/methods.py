@@ -11,9 +11,9 @@ from rich.table import Table
 
 import synthwright as sw
 from synthwright.cli.app import app, out, print_json
-from synthwright.cli.arguments import brief, dashed, make_generator, read_prices, summary_of
+from synthwright.cli.arguments import brief, dashed, read_prices, summary_of
 from synthwright.cli.estimate import Estimate, estimate
-from synthwright.cli.options import AsJson, Method, Preset, SetArguments, Task
+from synthwright.cli.options import AsJson, Method, Prices, Program, grouped
 from synthwright.errors import ConfigError
 from synthwright.lms.adapters import type_name
 from synthwright.optimizers.seeds import shipped_metrics, shipped_seeds
@@ -41,15 +41,12 @@ def list_methods(as_json: AsJson = False) -> None:
 
 
 @app.command()
+@grouped
 def show(
     method: Method,
-    preset: Preset = "practical",
-    task: Task = None,
-    set_: SetArguments = None,
+    program: Program,
     rows: Annotated[int | None, typer.Option(metavar="N", min=1, help="Say what N rows would cost.")] = None,
-    price: Annotated[
-        list[str] | None, typer.Option(metavar="MODEL=IN,OUT", help="US dollars per million tokens, for --rows.")
-    ] = None,
+    price: Prices = None,
     fidelity: Annotated[bool, typer.Option(help="Show each step of the paper, its code and tests instead.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -57,7 +54,7 @@ def show(
     cls = sw.get_generator(method)
     if fidelity and not as_json:
         return _print_fidelity(cls)
-    generator = make_generator(cls, preset, task, set_, None)
+    generator = program.of(method)
     cost = estimate(cls, rows, prices=read_prices(price)) if rows is not None else None
     if as_json:
         return print_json(_record(cls, generator, cost))

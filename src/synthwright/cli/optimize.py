@@ -8,38 +8,41 @@ from rich.markup import escape
 
 import synthwright as sw
 from synthwright.cli.app import EXIT_CODES, app, err, out, print_json
-from synthwright.cli.arguments import dashed, make_generator, make_lm, make_lms, read_seeds
+from synthwright.cli.arguments import dashed, make_lm, read_prices
+from synthwright.cli.config import Config
+from synthwright.cli.kept import Recording, kept_options
 from synthwright.cli.options import (
-    ApiBase,
     AsJson,
-    Concurrency,
+    Demonstrations,
+    MaxCalls,
     Method,
-    Model,
-    Preset,
+    Models,
+    Prices,
+    Program,
     Prompts,
     Quiet,
-    Roles,
-    SetArguments,
-    Task,
+    Scoring,
+    grouped,
 )
 from synthwright.errors import ConfigError
-from synthwright.optimizers import compare as compare_prompts
-from synthwright.optimizers import evaluate as evaluate_generator
+from synthwright.optimizers import Comparison, Evaluation
 from synthwright.progress import ProgressView
 
 __all__ = ["compare", "evaluate", "optimize"]
 
-Draws = Annotated[int, typer.Option("--draws", "-k", metavar="K", help="Draws a seed when scores are taken.")]
-Seeds = Annotated[Path | None, typer.Option(metavar="FILE", help="Seeds as JSONL; the method's test seeds without.")]
-Seed = Annotated[int, typer.Option(metavar="N", help="Random seed.")]
-MaxCalls = Annotated[int | None, typer.Option(metavar="N", help="Hard limit on LM calls.")]
-Demonstrations = Annotated[bool, typer.Option(help="Give the embedded LM the shipped demonstrations.")]
+Saved = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where to save; nowhere without.")]
 
 
 @app.command(epilog=EXIT_CODES)
+@grouped
 def optimize(
+    context: typer.Context,
     method: Method,
-    budget: Annotated[int, typer.Option(metavar="CALLS", help="LM calls in all, kept strictly.")] = 400,
+    *,
+    budget: Annotated[
+        int | None,
+        typer.Option(metavar="CALLS", help="LM calls in all, kept strictly; else 400, more for methods that need it."),
+    ] = None,
     optimizer: Annotated[
         str, typer.Option(help="auto, bootstrap (demonstrations), gepa (instructions), miprov2, simba or copro.")
     ] = "auto",
@@ -47,19 +50,15 @@ def optimize(
         str | None, typer.Option(metavar="MODEL", help="Strong LM that writes instructions; gepa needs one.")
     ] = None,
     target: Annotated[list[str] | None, typer.Option(metavar="PREDICTOR", help="What to tune. Repeatable.")] = None,
-    draws: Draws = 2,
+    scoring: Scoring,
     out_dir: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Where to save (runs/METHOD-tuned).")
     ] = None,
-    lm: Model = None,
-    api_base: ApiBase = None,
-    role: Roles = None,
-    concurrency: Concurrency = None,
-    seed: Seed = 0,
-    preset: Preset = "practical",
-    task: Task = None,
-    set_: SetArguments = None,
+    models: Models,
+    program: Program,
     prompts: Prompts = None,
+    price: Prices = None,
+    config: Config = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -70,26 +69,30 @@ def optimize(
     Example: synthwright optimize evol-instruct --budget 300, then
     synthwright generate evol-instruct --prompts runs/evol-instruct-tuned/prompts.json
     """
-    cls = sw.get_generator(method)
-    generator = make_generator(cls, preset, task, set_, prompts)
-    directory = out_dir or Path("runs") / f"{dashed(cls)}-tuned"
+    generator = program.of(method, prompts)
+    name = dashed(type(generator))
+    directory = out_dir or Path("runs") / f"{name}-tuned"
+    kept = kept_options(optimize, context.params, directory, "prompts.json")
     with ProgressView(err, quiet=quiet) as view:
         tuned = sw.optimize(
             generator,
+            metric=scoring.read_metric(),
+            trainset=scoring.read_seeds(generator),
             optimizer=optimizer,  # pyright: ignore[reportArgumentType]  optimize() names the known ones
             budget=budget,
-            lms=make_lms(lm, api_base, role),
-            reflection_lm=make_lm(reflection_lm, api_base) if reflection_lm else None,
+            lms=models.by_role(),
+            reflection_lm=make_lm(reflection_lm, models.api_base, "--reflection-lm") if reflection_lm else None,
             targets=target,
-            draws=draws,
-            seed=seed,
-            concurrency=concurrency,
+            draws=scoring.draws,
+            seed=scoring.seed,
+            concurrency=models.concurrency,
+            prices=read_prices(price),
             out=directory,
-            progress=view,
+            progress=Recording(view, *kept),
         )
     if not quiet:
-        out.print(escape(tuned.report()))
-        out.print(f"\nPrompts: {directory / 'prompts.json'}  (synthwright generate {dashed(cls)} --prompts FILE)")
+        out.print(escape(tuned.report()), soft_wrap=True)
+        out.print(f"\nPrompts: {directory / 'prompts.json'}  (synthwright generate {name} --prompts FILE)")
         out.print(f"Report:  {directory / 'report.html'}")
     print_json({**tuned.as_dict(), "out": str(directory)}, as_json)
     if tuned.interrupted:
@@ -97,24 +100,20 @@ def optimize(
 
 
 @app.command(epilog=EXIT_CODES)
+@grouped
 def evaluate(
+    context: typer.Context,
     method: Method,
+    *,
     prompts: Prompts = None,
-    seeds: Seeds = None,
-    draws: Draws = 2,
-    out_dir: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Where to save; nowhere without.")
-    ] = None,
-    lm: Model = None,
-    api_base: ApiBase = None,
-    role: Roles = None,
-    concurrency: Concurrency = None,
-    seed: Seed = 0,
-    preset: Preset = "practical",
-    task: Task = None,
-    set_: SetArguments = None,
+    scoring: Scoring,
+    out_dir: Saved = None,
+    models: Models,
+    program: Program,
     demonstrations: Demonstrations = True,
     max_calls: MaxCalls = None,
+    price: Prices = None,
+    config: Config = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -122,43 +121,38 @@ def evaluate(
 
     Example: synthwright evaluate evol-instruct --prompts runs/evol-instruct-tuned/prompts.json --lm openai/gpt-4o-mini
     """
-    generator = make_generator(sw.get_generator(method), preset, task, set_, prompts)
+    generator = program.of(method, prompts)
+    kept = kept_options(evaluate, context.params, out_dir, "evaluation.json") if out_dir else None
     with ProgressView(err, quiet=quiet) as view:
-        found = evaluate_generator(
+        found = sw.evaluate(
             generator,
-            seeds=read_seeds(seeds, generator) if seeds else None,
-            k=draws,
-            lms=make_lms(lm, api_base, role),
+            **_arguments(generator, models, scoring),
             demonstrations=demonstrations,
             budget=max_calls,
-            seed=seed,
-            concurrency=concurrency,
+            prices=read_prices(price),
             out=out_dir,
-            progress=view,
+            progress=Recording(view, *kept) if kept else view,
         )
-    if not quiet:
-        out.print(escape(found.report()), soft_wrap=True)
-    print_json(found.as_dict(), as_json)
+    _tell(found, out_dir, as_json, quiet)
 
 
 @app.command(epilog=EXIT_CODES)
+@grouped
 def compare(
+    context: typer.Context,
     method: Method,
     prompts: Annotated[
         list[Path], typer.Argument(metavar="FILE [FILE]", help="Tuned prompts; one file is compared with none.")
     ],
-    seeds: Seeds = None,
-    draws: Draws = 2,
-    lm: Model = None,
-    api_base: ApiBase = None,
-    role: Roles = None,
-    concurrency: Concurrency = None,
-    seed: Seed = 0,
-    preset: Preset = "practical",
-    task: Task = None,
-    set_: SetArguments = None,
+    *,
+    scoring: Scoring,
+    out_dir: Saved = None,
+    models: Models,
+    program: Program,
     demonstrations: Demonstrations = True,
-    max_calls: Annotated[int | None, typer.Option(metavar="N", help="Hard limit on LM calls of each side.")] = None,
+    max_calls: MaxCalls = None,
+    price: Prices = None,
+    config: Config = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -168,22 +162,39 @@ def compare(
     """
     if len(prompts) > 2:
         raise ConfigError(f"Compare one or two files of prompts, got {len(prompts)}.")
-    generator = make_generator(sw.get_generator(method), preset, task, set_, None)
+    generator = program.of(method)
     sides: list[Any] = [generator, *prompts] if len(prompts) == 1 else list(prompts)
+    kept = kept_options(compare, context.params, out_dir, "comparison.json") if out_dir else None
     with ProgressView(err, quiet=quiet) as view:
-        found = compare_prompts(
+        found = sw.compare(
             sides[0],
             sides[1],
             generator=generator,
-            seed=seed,
-            seeds=read_seeds(seeds, generator) if seeds else None,
-            k=draws,
-            lms=make_lms(lm, api_base, role),
+            **_arguments(generator, models, scoring),
             demonstrations=demonstrations,
             budget=max_calls,
-            concurrency=concurrency,
-            progress=view,
+            prices=read_prices(price),
+            out=out_dir,
+            progress=Recording(view, *kept) if kept else view,
         )
+    _tell(found, out_dir, as_json, quiet)
+
+
+def _arguments(generator: sw.Generator[Any], models: Models, scoring: Scoring) -> dict[str, Any]:
+    """What scores are taken with, as `evaluate` and `compare` of the library take it."""
+    return {
+        "metric": scoring.read_metric(),
+        "seeds": scoring.read_seeds(generator),
+        "k": scoring.draws,
+        "seed": scoring.seed,
+        "lms": models.by_role(),
+        "concurrency": models.concurrency,
+    }
+
+
+def _tell(found: Evaluation | Comparison, saved: Path | None, as_json: bool, quiet: bool) -> None:
     if not quiet:
         out.print(escape(found.report()), soft_wrap=True)
-    print_json(found.as_dict(), as_json)
+        if saved:
+            out.print(f"\nSaved in {saved}.", soft_wrap=True)
+    print_json({**found.as_dict(), "out": str(saved) if saved else None}, as_json)

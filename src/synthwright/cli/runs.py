@@ -14,7 +14,7 @@ from rich.table import Table
 
 import synthwright as sw
 from synthwright.cli.app import app, out, print_json
-from synthwright.cli.generate import CONFIG
+from synthwright.cli.kept import CONFIG
 from synthwright.cli.options import AsJson, Quiet, RunDirectory
 from synthwright.errors import ConfigError
 from synthwright.progress import print_run
@@ -91,7 +91,7 @@ def show_run(
     text = path.read_text(encoding="utf-8") if path.is_file() else None
     if config_only:
         if text is None:
-            raise ConfigError(f"{str(run)!r} has no {CONFIG}: it was not made by `synthwright generate`.")
+            raise ConfigError(f"{str(run)!r} has no {path.name}: it was not made by `synthwright generate`.")
         out.print(escape(text), end="", soft_wrap=True)
         return
     found = sw.load_run(run)
