@@ -15,11 +15,12 @@ import json
 import math
 import time
 import traceback
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from optimize import CONCURRENCY, RESULTS, ROOT, seeds_of
-from optimize_settings import SETTINGS
+from optimize_settings import SETTINGS, Setting
 
 import synthwright as sw
 from synthwright.optimizers.scoring import judge
@@ -27,7 +28,7 @@ from synthwright.optimizers.seeds import shipped_metrics
 from synthwright.optimizers.session import open_session
 
 RUNS = ROOT / "runs" / "optimizers"
-METHODS = ("evol_instruct", "backtranslation", "glan")
+METHODS = ("evol_instruct", "targen", "glan")
 OPTIMIZERS = ("bootstrap", "bootstrap+shipped", "miprov2", "simba", "copro", "gepa")
 """`+shipped`: the demonstrations that the method ships are given to the search, which is the default for weak LMs."""
 BUDGET = 120
@@ -62,7 +63,7 @@ def main() -> None:
 
 
 def tune(method: str, optimizer: str, budget: int) -> dict[str, Any]:
-    setting, started = SETTINGS[method], time.monotonic()
+    setting, started = _setting(method), time.monotonic()
     generator = sw.get_generator(method)(**setting.arguments)
     split = seeds_of(generator, setting)
     tuned = sw.optimize(
@@ -86,7 +87,7 @@ def tune(method: str, optimizer: str, budget: int) -> dict[str, Any]:
 
 def best_of_n(method: str, kind: str, n: int) -> dict[str, Any]:
     """Draw each test seed n times and judge each draw alone."""
-    setting, started = SETTINGS[method], time.monotonic()
+    setting, started = _setting(method), time.monotonic()
     generator = sw.get_generator(method)(**setting.arguments)
     metric, held_out = shipped_metrics(generator)
     assert metric is not None and held_out is not None
@@ -102,6 +103,11 @@ def best_of_n(method: str, kind: str, n: int) -> dict[str, Any]:
     ]
     curve = {k: [_mean(expected_best(d, k)[i] for d in draws) for i in (0, 1)] for k in range(1, n + 1)}
     return {"curve": curve, "calls": calls, "seeds": len(test), "minutes": round((time.monotonic() - started) / 60, 1)}
+
+
+def _setting(method: str) -> Setting:
+    """That of `optimize.py` with one draw a seed, so that one budget scores as many seeds of each method."""
+    return replace(SETTINGS[method], draws=1)
 
 
 def expected_best(draws: list[tuple[float, float]], k: int) -> tuple[float, float]:
