@@ -28,7 +28,7 @@ from synthwright.optimizers.seeds import shipped_metrics
 from synthwright.optimizers.session import open_session
 
 RUNS = ROOT / "runs" / "optimizers"
-METHODS = ("evol_instruct", "targen", "glan")
+METHODS = ("evol_instruct", "targen", "persona_hub")
 OPTIMIZERS = ("bootstrap", "bootstrap+shipped", "miprov2", "simba", "copro", "gepa")
 """`+shipped`: the demonstrations that the method ships are given to the search, which is the default for weak LMs."""
 BUDGET = 120
