@@ -18,7 +18,8 @@ import synthwright as sw
 from synthwright.errors import RunMismatchError, StoreError
 from synthwright.filters import ExactDuplicate, Filter, Length
 from synthwright.lms import Usage
-from synthwright.runs.store import Outcome, Store
+from synthwright.runs.outcome import Outcome
+from synthwright.runs.store import Store
 from synthwright.testing import Reply, ScriptedLM
 
 

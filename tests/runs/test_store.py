@@ -6,7 +6,8 @@ from synthwright.errors import RunMismatchError, StoreError
 from synthwright.lms import Usage
 from synthwright.pool import Pool
 from synthwright.runs.files import write_lines
-from synthwright.runs.store import Outcome, RowLog, Store, dump
+from synthwright.runs.outcome import Outcome
+from synthwright.runs.store import RowLog, Store, dump
 from synthwright.signatures.rows import Rejected, Row
 
 
