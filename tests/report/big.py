@@ -6,8 +6,8 @@ from typing import Any
 
 from synthwright.programs.base import get_generator
 from synthwright.runs.files import write_lines
-from synthwright.runs.run import Run, load_run
 from synthwright.runs.outcome import Outcome
+from synthwright.runs.run import Run, load_run
 from synthwright.runs.store import Store
 from synthwright.signatures.evol_instruct import OPERATORS, EvolvedRow
 from synthwright.signatures.rows import Provenance, Rejected
