@@ -1,11 +1,14 @@
 """Fixtures of all tests."""
 
 import importlib.util
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import synthwright as sw
+from synthwright.cli import main
 
 _SPEC = importlib.util.spec_from_file_location("stub", Path(__file__).parent / "servers" / "stub.py")
 assert _SPEC and _SPEC.loader
@@ -17,6 +20,25 @@ _SPEC.loader.exec_module(stub)
 def embedded():
     """The real embedded LM, one for the whole test session."""
     return sw.embedded_lm(slots=2)
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys):
+    """The command line in this process and in the test's directory, for the many things that it refuses.
+
+    `command("generate", "targen")` gives what `subprocess.run` would.
+    """
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "160")
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["synthwright", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        printed = capsys.readouterr()
+        return subprocess.CompletedProcess(arguments, end.value.code, printed.out, printed.err)
+
+    return call
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The command line as a person meets it: a real process, its exit code and what it prints."""
+"""The command line as a person meets it: its exit code and what it prints, mostly of a real process."""
 
 import json
 import os
@@ -29,8 +29,8 @@ def test_help_names_the_exit_codes_and_a_first_command(tmp_path):
 
 
 @pytest.mark.parametrize("method", ["evol-instruct", "magpie", "targen"])
-def test_show_prints_arguments_prompts_and_filters(method, tmp_path):
-    done = run("show", method, cwd=tmp_path)
+def test_show_prints_arguments_prompts_and_filters(method, command):
+    done = command("show", method)
     assert done.returncode == 0, done.stderr
     assert "faithful" in done.stdout and "Filters" in done.stdout and "role" in done.stdout and "Tuning" in done.stdout
 
@@ -53,18 +53,18 @@ def test_show_prints_arguments_prompts_and_filters(method, tmp_path):
         (["evol-instruct", "--max-calls", "0"], "`calls` of a Budget must be positive"),
     ],
 )
-def test_wrong_arguments_exit_2_and_say_what_would_be_right(arguments, message, tmp_path):
-    done = run("generate", *arguments, cwd=tmp_path)
+def test_wrong_arguments_exit_2_and_say_what_would_be_right(arguments, message, command):
+    done = command("generate", *arguments)
     assert done.returncode == 2, done.stderr
     assert message in done.stderr and "Traceback" not in done.stderr
 
 
-def test_empty_and_broken_seed_files_name_the_line(tmp_path):
+def test_empty_and_broken_seed_files_name_the_line(command, tmp_path):
     (tmp_path / "empty.jsonl").write_text("\n")
     (tmp_path / "broken.jsonl").write_text('{"instruction": "a"}\n{"instruction": \n')
-    done = run("generate", "evol-instruct", "--seeds", "empty.jsonl", cwd=tmp_path)
+    done = command("generate", "evol-instruct", "--seeds", "empty.jsonl")
     assert done.returncode == 2 and "`seeds` is empty" in done.stderr
-    done = run("generate", "evol-instruct", "--seeds", "broken.jsonl", cwd=tmp_path)
+    done = command("generate", "evol-instruct", "--seeds", "broken.jsonl")
     assert done.returncode == 2 and "broken.jsonl, line 2" in done.stderr
 
 

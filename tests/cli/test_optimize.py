@@ -87,7 +87,7 @@ def test_ctrl_c_proves_the_best_until_then_exits_130_and_the_same_command_goes_o
         (["compare", "evol-instruct", "a", "b", "c"], "one or two files of prompts, got 3"),
     ],
 )
-def test_wrong_arguments_exit_2_and_say_what_would_be_right(arguments, message, server, tmp_path):
-    done = run(*arguments, *server, cwd=tmp_path)
+def test_wrong_arguments_exit_2_and_say_what_would_be_right(arguments, message, server, command):
+    done = command(*arguments, *server)
     assert done.returncode == 2, done.stderr
     assert message in done.stderr and "Traceback" not in done.stderr

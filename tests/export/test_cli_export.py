@@ -57,8 +57,8 @@ def test_a_file_is_written_and_summed_up(run, tmp_path):
         (("run", "--format", "raw", "--to", "x.xlsx"), "a file ends with .jsonl"),
     ],
 )
-def test_wrong_arguments_exit_2_and_say_what_would_be_right(run, tmp_path, arguments, message):
-    done = export(*arguments, cwd=tmp_path)
+def test_wrong_arguments_exit_2_and_say_what_would_be_right(run, command, tmp_path, arguments, message):
+    done = command("export", *arguments)
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert message in " ".join(done.stderr.split())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
