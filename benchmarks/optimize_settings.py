@@ -118,6 +118,7 @@ EXPLANATIONS: dict[str, str] = {
     "those that are true when run again and more than one expression long, and finds none before and after.",
     "codeclm": "The search fell behind the shipped demonstrations: few validation seeds do not tell good candidates "
     "apart.",
+    "evol_instruct": "Searches this small vary: another one of the same budget reached 0.22 (`optimizers.md`).",
     "magpie": "An LM of this size gives nearly every query the same three tags, whatever the demonstrations.",
 }
 """By method: what the figures do not say, found by reading the draws."""

@@ -182,8 +182,9 @@ def _sampling_lines(method: str, kind: str, record: dict[str, Any]) -> list[str]
         file = RUNS / method / name / "result.json"
         if file.is_file():
             tuned = json.loads(file.read_text())
-            verdicts.append(f"{name} ({tuned['metric']['after']:.2f}): {_break_even(curve, tuned)}")
-    return [f"| {method} | {kind} | {shown} | {'; '.join(verdicts) or 'not measured'} |"]
+            if tuned["metric"]["low"] > 0:
+                verdicts.append(f"{name} ({tuned['metric']['after']:.2f}): {_break_even(curve, tuned)}")
+    return [f"| {method} | {kind} | {shown} | {'; '.join(verdicts) or 'no search gained measurably'} |"]
 
 
 def _break_even(curve: dict[int, list[float]], tuned: dict[str, Any]) -> str:

@@ -16,7 +16,13 @@ from dspy.teleprompt import Teleprompter
 from dspy.utils.callback import BaseCallback
 from dspy.utils.exceptions import AdapterParseError
 
-from synthwright.errors import BudgetExhaustedError, ConfigError, MissingExtraError, UnusableLMError
+from synthwright.errors import (
+    BudgetExhaustedError,
+    ConfigError,
+    MissingExtraError,
+    TruncatedResponseError,
+    UnusableLMError,
+)
 from synthwright.lms.metered import MeteredLM
 from synthwright.lms.scopes import Scope, draw_scope
 from synthwright.optimizers.candidates import Candidate
@@ -202,6 +208,11 @@ def propose(
             f"form that {_name(optimizer)} expects. Its last reply: {replies.last[:300]!r}. Use a stronger "
             "reflection LM."
         ) from problem
+    if problem is not None:
+        search.warnings.append(
+            f"{_name(optimizer)} ended early: a reply of the prompt LM {prompt_lm.model!r} could not be read: "
+            f"{replies.last[:160]!r}. This is the best until then."
+        )
     for candidate in tried:
         candidate.origin = f"tried by {_name(optimizer)}"
     search.history.extend(tried)
@@ -224,7 +235,7 @@ def _compiled(
             best = teleprompter.compile(student, **arguments)
         except (SearchOver, BudgetExhaustedError):
             return None, None
-        except AdapterParseError as error:
+        except (AdapterParseError, TruncatedResponseError) as error:
             return None, error
         except KeyboardInterrupt:
             search.interrupted = True

@@ -11,7 +11,7 @@ from judged_riddles import GOOD, SEEDS, JudgeRiddle, Riddle, Riddles, WriteRiddl
 import synthwright as sw
 from synthwright.errors import ConfigError, MissingExtraError, UnusableLMError
 from synthwright.optimizers.dspy_optimizers import NAMES
-from synthwright.testing import ScriptedLM
+from synthwright.testing import Reply, ScriptedLM
 
 ADVICE = "Write a riddle. Never name the word."
 REPLIES = {  # what each optimizer asks of its prompt LM
@@ -147,6 +147,20 @@ def test_a_reflection_lm_that_never_gives_the_form_is_an_error_and_not_a_result(
     with pytest.raises(UnusableLMError, match=r"'reflection' .*never gave a new prompt.*talk about the weather"):
         tune(optimizer, lm, reflection_lm=prompt_lm, budget=2000)
     assert len(lm.calls) < 300, "it went on although nothing could come of it"
+
+
+def test_a_reply_of_the_prompt_lm_that_is_cut_ends_the_search_and_keeps_what_was_found():
+    asked = []
+
+    def cut_later(call):
+        asked.append(call)
+        return REPLIES if len(asked) < 8 else Reply("Write a rid", "length")
+
+    tuned = tune("copro", reflection_lm=reflection(cut_later))
+    assert "never name" in tuned.best.prompts["write"].instructions.lower() and tuned.metric.measurable
+    assert any("copro ended early" in warning and "cut at" in warning for warning in tuned.warnings)
+    with pytest.raises(UnusableLMError, match="'reflection' .*never gave a new prompt"):
+        tune("copro", reflection_lm=reflection(Reply("Write a rid", "length")))
 
 
 def test_gepa_starts_from_gold_demonstrations_where_they_are_better():
