@@ -159,7 +159,7 @@ def test_a_reply_of_the_prompt_lm_that_is_cut_ends_the_search_and_keeps_what_was
     tuned = tune("copro", reflection_lm=reflection(cut_later))
     assert "never name" in tuned.best.prompts["write"].instructions.lower() and tuned.metric.measurable
     assert any("copro ended early" in warning and "cut at" in warning for warning in tuned.warnings)
-    with pytest.raises(UnusableLMError, match="'reflection' .*never gave a new prompt"):
+    with pytest.raises(UnusableLMError, match=r"'reflection' .*never gave a new prompt"):
         tune("copro", reflection_lm=reflection(Reply("Write a rid", "length")))
 
 
