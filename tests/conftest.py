@@ -36,7 +36,7 @@ def command(tmp_path, monkeypatch, capsys):
         with pytest.raises(SystemExit) as end:
             main()
         printed = capsys.readouterr()
-        return subprocess.CompletedProcess(arguments, end.value.code, printed.out, printed.err)
+        return subprocess.CompletedProcess(arguments, int(end.value.code or 0), printed.out, printed.err)
 
     return call
 
