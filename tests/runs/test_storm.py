@@ -195,7 +195,7 @@ print(len(sw.generate(Pairs(), lms=lm, out=sys.argv[2], filters=[sw.filters.Roug
 def test_twenty_kills_leave_the_dataset_of_an_undisturbed_run_and_pay_little_twice(tmp_path, start_stub):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
-    stub = start_stub(latency=0.005)
+    stub = start_stub(latency=0.05)  # slow enough for a busy machine to kill in time
 
     def command(out):
         return [sys.executable, str(script), stub.base, str(tmp_path / out)]
