@@ -3,7 +3,7 @@
 import inspect
 import numbers
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 import dspy
 from dspy.teleprompt import Teleprompter
@@ -16,6 +16,7 @@ from synthwright.programs.prompts import signature_of
 
 __all__ = [
     "OPTIMIZERS",
+    "Optimizer",
     "check_generator",
     "check_gold",
     "check_lm",
@@ -26,7 +27,8 @@ __all__ = [
     "target_names",
 ]
 
-OPTIMIZERS = ("auto", "bootstrap", "copro", "gepa", "miprov2", "simba")
+Optimizer = Literal["auto", "bootstrap", "copro", "gepa", "miprov2", "simba"]
+OPTIMIZERS: tuple[str, ...] = get_args(Optimizer)
 
 
 def check_generator(generator: Any) -> None:

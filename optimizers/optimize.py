@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import dspy
 from dspy.teleprompt import Teleprompter
@@ -13,6 +13,7 @@ from dspy.teleprompt import Teleprompter
 from synthwright.errors import BudgetExhaustedError, ConfigError, UnusableLMError
 from synthwright.lms.budgets import Price, Retry, Usage
 from synthwright.optimizers import arguments, dspy_optimizers
+from synthwright.optimizers.arguments import Optimizer
 from synthwright.optimizers.bootstrap import bootstrap
 from synthwright.optimizers.evaluate import Evaluation, compare, evaluation_of
 from synthwright.optimizers.health import check_metric, examine
@@ -29,7 +30,6 @@ from synthwright.signatures.rows import Row
 __all__ = ["optimize"]
 
 RowT = TypeVar("RowT", bound=Row)
-Optimizer = Literal["auto", "bootstrap", "copro", "gepa", "miprov2", "simba"]
 
 LEAST_SEEDS = 36
 """Seeds that the smallest budget can score: 6 to test on, twice, 3 to compare on, and some to learn from."""
