@@ -7,35 +7,19 @@ form, a part left out, nothing said, a refusal, stuttering).
 """
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from synthwright.errors import ConfigError, ParseError
-from synthwright.optimizers.metrics.blocks import balanced_accuracy
 from synthwright.optimizers.metrics.pairwise import Preference, Verdict, win_rate
+from synthwright.optimizers.metrics.verdicts import Verdicts, score_verdicts
 from synthwright.programs.base import read_jsonl
 from synthwright.programs.codeclm import CodecLM
 
-__all__ = ["Verdicts", "answers", "judge_answers", "judge_metadata", "metadata", "metadata_verdicts"]
+__all__ = ["answers", "judge_answers", "judge_metadata", "metadata", "metadata_verdicts"]
 
 _DATA = Path(__file__).parents[1] / "data"
-
-
-@dataclass(frozen=True)
-class Verdicts:
-    """How a judge did on labelled cases.
-
-    Attributes:
-        balanced_accuracy: Mean of the shares of plausible and of implausible cases that were judged right, in [0, 1]; a
-            judge that always says the same has 0.5.
-        by_kind: Share judged right of each kind of case.
-    """
-
-    balanced_accuracy: float
-    by_kind: Mapping[str, float]
 
 
 def metadata() -> list[dict[str, Any]]:
@@ -50,11 +34,7 @@ def answers() -> list[dict[str, Any]]:
 
 def metadata_verdicts(labelled: Sequence[Mapping[str, Any]], verdicts: Sequence[bool | None]) -> Verdicts:
     """Score verdicts on metadata; a verdict of None, a reply that was none, is wrong."""
-    kinds: defaultdict[str, list[bool]] = defaultdict(list)
-    for case, verdict in zip(labelled, verdicts, strict=True):
-        kinds[case["kind"]].append(verdict == case["plausible"])
-    by_kind = {kind: sum(right) / len(right) for kind, right in kinds.items()}
-    return Verdicts(balanced_accuracy([case["plausible"] for case in labelled], verdicts), by_kind)
+    return score_verdicts(labelled, "plausible", verdicts)
 
 
 async def judge_metadata(generator: CodecLM) -> Verdicts:

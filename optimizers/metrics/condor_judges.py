@@ -6,36 +6,29 @@ parts, a wrong tone, padding. Of the 18 better answers 12 are the shorter ones: 
 """
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from synthwright.errors import ConfigError
-from synthwright.optimizers.metrics.blocks import balanced_accuracy
+from synthwright.optimizers.metrics.verdicts import Verdicts, score_verdicts
 from synthwright.programs.base import read_jsonl
 from synthwright.programs.condor import Condor
 from synthwright.programs.condor_refining import verdict
 
-__all__ = ["Verdicts", "judge_pairs", "labelled_pairs", "verdicts_on"]
+__all__ = ["Preferences", "judge_pairs", "labelled_pairs", "verdicts_on"]
 
 
 @dataclass(frozen=True)
-class Verdicts:
-    """How a judge did on labelled pairs.
+class Preferences(Verdicts):
+    """How a judge that prefers one answer to another did on labelled pairs.
 
     Attributes:
-        balanced_accuracy: Mean of the shares judged right of each label, in [0, 1]; constant verdicts have a third.
-        by_kind: Share judged right of each kind of pair.
         longer_preferred: Share of the verdicts for one answer that are for the longer one; 0.5 where none differs.
-        wrong: The pairs judged wrong, with `verdict` (None if a reply was none).
     """
 
-    balanced_accuracy: float
-    by_kind: Mapping[str, float]
     longer_preferred: float
-    wrong: Sequence[Mapping[str, Any]]
 
 
 def labelled_pairs() -> list[dict[str, Any]]:
@@ -43,24 +36,18 @@ def labelled_pairs() -> list[dict[str, Any]]:
     return list(read_jsonl(Path(__file__).parents[1] / "data" / "condor_preferences.jsonl"))
 
 
-def verdicts_on(labelled: Sequence[Mapping[str, Any]], verdicts: Sequence[str | None]) -> Verdicts:
+def verdicts_on(labelled: Sequence[Mapping[str, Any]], verdicts: Sequence[str | None]) -> Preferences:
     """Score verdicts on pairs; a verdict of None, a reply that was none, is wrong."""
-    kinds: defaultdict[str, list[bool]] = defaultdict(list)
+    scored = score_verdicts(labelled, "better", verdicts)
     longer = []
     for pair, said in zip(labelled, verdicts, strict=True):
-        kinds[pair["kind"]].append(said == pair["better"])
         lengths = {name: len(pair[name]) for name in ("draft", "refined")}
         if said in lengths and lengths["draft"] != lengths["refined"]:
             longer.append(lengths[said] == max(lengths.values()))
-    return Verdicts(
-        balanced_accuracy([pair["better"] for pair in labelled], verdicts),
-        {kind: sum(right) / len(right) for kind, right in kinds.items()},
-        sum(longer) / len(longer) if longer else 0.5,
-        [{**pair, "verdict": said} for pair, said in zip(labelled, verdicts, strict=True) if said != pair["better"]],
-    )
+    return Preferences(**vars(scored), longer_preferred=sum(longer) / len(longer) if longer else 0.5)
 
 
-async def judge_pairs(generator: Condor, labelled: Sequence[Mapping[str, Any]] | None = None) -> Verdicts:
+async def judge_pairs(generator: Condor, labelled: Sequence[Mapping[str, Any]] | None = None) -> Preferences:
     """Ask the judge of a generator about labelled pairs in both orders, with the LM of the surrounding `dspy.context`.
 
     Args:

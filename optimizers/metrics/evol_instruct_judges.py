@@ -9,35 +9,18 @@ instructions on one subject, each harder than the one before.
 import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from synthwright.errors import ConfigError, ParseError
-from synthwright.optimizers.metrics.blocks import balanced_accuracy
+from synthwright.optimizers.metrics.verdicts import Verdicts, score_verdicts
 from synthwright.programs.base import read_jsonl
 from synthwright.programs.evol_instruct import EvolInstruct
 
-__all__ = ["Verdicts", "equality_verdicts", "judge_equality", "ladders", "order_agreement", "pairs", "rate_ladders"]
+__all__ = ["equality_verdicts", "judge_equality", "ladders", "order_agreement", "pairs", "rate_ladders"]
 
 _DATA = Path(__file__).parents[1] / "data"
-
-
-@dataclass(frozen=True)
-class Verdicts:
-    """How an equality judge did on labelled pairs.
-
-    Attributes:
-        balanced_accuracy: Mean of the shares of equal and of unequal pairs that were judged right, in [0, 1]; a judge
-            that always says the same has 0.5.
-        by_kind: Share judged right of each kind of pair.
-        wrong: The pairs judged wrong, with `verdict` (None if the reply was none).
-    """
-
-    balanced_accuracy: float
-    by_kind: Mapping[str, float]
-    wrong: Sequence[Mapping[str, Any]]
 
 
 def pairs() -> list[dict[str, Any]]:
@@ -55,16 +38,7 @@ def ladders() -> dict[str, list[str]]:
 
 def equality_verdicts(labelled: Sequence[Mapping[str, Any]], verdicts: Sequence[bool | None]) -> Verdicts:
     """Score verdicts on pairs; a verdict of None, a reply that was none, is wrong."""
-    kinds: defaultdict[str, list[bool]] = defaultdict(list)
-    for pair, verdict in zip(labelled, verdicts, strict=True):
-        kinds[pair["kind"]].append(verdict == pair["equal"])
-    wrong = [
-        {**pair, "verdict": verdict}
-        for pair, verdict in zip(labelled, verdicts, strict=True)
-        if verdict != pair["equal"]
-    ]
-    by_kind = {kind: sum(right) / len(right) for kind, right in kinds.items()}
-    return Verdicts(balanced_accuracy([pair["equal"] for pair in labelled], verdicts), by_kind, wrong)
+    return score_verdicts(labelled, "equal", verdicts)
 
 
 async def judge_equality(generator: EvolInstruct, labelled: Sequence[Mapping[str, Any]] | None = None) -> Verdicts:

@@ -7,35 +7,18 @@ judges are in `synthwright.optimizers.metrics.glan`.
 """
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from synthwright.errors import ConfigError, ParseError
-from synthwright.optimizers.metrics.blocks import balanced_accuracy
+from synthwright.optimizers.metrics.verdicts import Verdicts, score_verdicts
 from synthwright.programs.base import read_jsonl
 from synthwright.programs.glan import GLAN
 
-__all__ = ["Verdicts", "judge_answers", "labelled_answers", "verdicts_on"]
+__all__ = ["judge_answers", "labelled_answers", "verdicts_on"]
 
 MIRRORED = {"first": "second", "second": "first", "equal": "equal"}
-
-
-@dataclass(frozen=True)
-class Verdicts:
-    """How a judge did on labelled pairs.
-
-    Attributes:
-        balanced_accuracy: Mean of the shares judged right of each label, in [0, 1]; constant verdicts have a third.
-        by_kind: Share judged right of each kind of pair.
-        wrong: The pairs judged wrong, with `verdict` (None if a reply was none).
-    """
-
-    balanced_accuracy: float
-    by_kind: Mapping[str, float]
-    wrong: Sequence[Mapping[str, Any]]
 
 
 def labelled_answers() -> list[dict[str, Any]]:
@@ -45,14 +28,7 @@ def labelled_answers() -> list[dict[str, Any]]:
 
 def verdicts_on(labelled: Sequence[Mapping[str, Any]], verdicts: Sequence[str | None]) -> Verdicts:
     """Score verdicts on pairs; a verdict of None, a reply that was none, is wrong."""
-    kinds: defaultdict[str, list[bool]] = defaultdict(list)
-    for pair, said in zip(labelled, verdicts, strict=True):
-        kinds[pair["kind"]].append(said == pair["better"])
-    return Verdicts(
-        balanced_accuracy([pair["better"] for pair in labelled], verdicts),
-        {kind: sum(right) / len(right) for kind, right in kinds.items()},
-        [{**pair, "verdict": said} for pair, said in zip(labelled, verdicts, strict=True) if said != pair["better"]],
-    )
+    return score_verdicts(labelled, "better", verdicts)
 
 
 async def judge_answers(generator: GLAN, labelled: Sequence[Mapping[str, Any]] | None = None) -> Verdicts:

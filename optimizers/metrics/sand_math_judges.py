@@ -16,7 +16,7 @@ from statistics import mean
 from typing import Any
 
 from synthwright.errors import ParseError
-from synthwright.optimizers.metrics.blocks import balanced_accuracy
+from synthwright.optimizers.metrics.verdicts import Verdicts, score_verdicts
 from synthwright.programs.base import read_jsonl
 from synthwright.programs.sand_math import SandMath
 from synthwright.programs.sand_math_panel import Panel
@@ -24,7 +24,6 @@ from synthwright.programs.sand_math_panel import Panel
 __all__ = [
     "Calibration",
     "Dependence",
-    "Verdicts",
     "calibration",
     "copies",
     "equality_pairs",
@@ -33,26 +32,9 @@ __all__ = [
     "levels",
     "rate_levels",
     "theorem_dependence",
-    "verdicts",
 ]
 
 _DATA = Path(__file__).parents[1] / "data"
-
-
-@dataclass(frozen=True)
-class Verdicts:
-    """How a judge did on labelled pairs.
-
-    Attributes:
-        balanced_accuracy: Mean of the shares of both labels that were judged right, in [0, 1]; 0.5 for a judge that
-            always says the same.
-        by_kind: Share judged right of each kind of pair.
-        wrong: The pairs judged wrong, with `verdict` (None if the reply was none).
-    """
-
-    balanced_accuracy: float
-    by_kind: Mapping[str, float]
-    wrong: Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -101,22 +83,6 @@ def levels() -> list[dict[str, Any]]:
     return list(read_jsonl(_DATA / "sand_math_levels.jsonl"))
 
 
-def verdicts(labelled: Sequence[Mapping[str, Any]], label: str, said: Sequence[bool | None]) -> Verdicts:
-    """Score verdicts on pairs; a verdict of None, a reply that was none, is wrong.
-
-    Args:
-        labelled: The pairs.
-        label: Name of the field that holds what is right.
-        said: What the judge said of each.
-    """
-    kinds: defaultdict[str, list[bool]] = defaultdict(list)
-    for pair, verdict in zip(labelled, said, strict=True):
-        kinds[pair["kind"]].append(verdict == pair[label])
-    wrong = [{**p, "verdict": v} for p, v in zip(labelled, said, strict=True) if v != p[label]]
-    by_kind = {kind: mean(right) for kind, right in kinds.items()}
-    return Verdicts(balanced_accuracy([pair[label] for pair in labelled], said), by_kind, wrong)
-
-
 async def judge_equality(generator: SandMath, labelled: Sequence[Mapping[str, Any]] | None = None) -> Verdicts:
     """Ask the judge of answers about labelled pairs, with the LM of the surrounding `dspy.context`."""
     labelled = equality_pairs() if labelled is None else labelled
@@ -128,7 +94,7 @@ async def judge_equality(generator: SandMath, labelled: Sequence[Mapping[str, An
         except ParseError:
             return None
 
-    return verdicts(labelled, "equal", await asyncio.gather(*map(ask, labelled)))
+    return score_verdicts(labelled, "equal", await asyncio.gather(*map(ask, labelled)))
 
 
 async def judge_copies(generator: SandMath, labelled: Sequence[Mapping[str, Any]] | None = None) -> Verdicts:
@@ -142,7 +108,7 @@ async def judge_copies(generator: SandMath, labelled: Sequence[Mapping[str, Any]
             return None
         return reply.same_problem
 
-    return verdicts(labelled, "same_problem", await asyncio.gather(*map(ask, labelled)))
+    return score_verdicts(labelled, "same_problem", await asyncio.gather(*map(ask, labelled)))
 
 
 def calibration(problems: Sequence[Mapping[str, Any]], ratings: Sequence[float | None]) -> Calibration:

@@ -15,8 +15,8 @@ from synthwright.optimizers.metrics.sand_math_judges import (
     levels,
     rate_levels,
     theorem_dependence,
-    verdicts,
 )
+from synthwright.optimizers.metrics.verdicts import score_verdicts
 from synthwright.optimizers.seeds import no_overlap, shipped_seeds
 from synthwright.programs.base import data_path, read_jsonl
 from synthwright.programs.sand_math import SandMath
@@ -183,12 +183,12 @@ def test_labels_of_answers_agree_with_the_verifier_where_it_can_read_both():
 def test_a_right_judge_scores_one_a_constant_one_a_half_and_planted_errors_show_by_kind():
     labelled = equality_pairs()
     right = [pair["equal"] for pair in labelled]
-    assert verdicts(labelled, "equal", right).balanced_accuracy == 1.0
-    assert verdicts(labelled, "equal", [False] * 44).balanced_accuracy == 0.5
+    assert score_verdicts(labelled, "equal", right).balanced_accuracy == 1.0
+    assert score_verdicts(labelled, "equal", [False] * 44).balanced_accuracy == 0.5
     planted = [not said if pair["kind"] == "root" else said for pair, said in zip(labelled, right, strict=True)]
-    found = verdicts(labelled, "equal", planted)
+    found = score_verdicts(labelled, "equal", planted)
     assert found.by_kind["root"] == 0 and {pair["kind"] for pair in found.wrong} == {"root"}
-    assert verdicts(labelled, "equal", [None] * 44).balanced_accuracy == 0.0
+    assert score_verdicts(labelled, "equal", [None] * 44).balanced_accuracy == 0.0
 
 
 def asked(coroutine, answer):
