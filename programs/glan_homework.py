@@ -15,7 +15,7 @@ from synthwright.signatures.rows import Rejected
 if TYPE_CHECKING:
     from synthwright.programs.glan import GLAN
 
-__all__ = ["Topic", "homework"]
+__all__ = ["Topic", "homework", "preferred"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ async def homework(program: "GLAN", topic: Topic, sources: tuple[str, ...]) -> d
         return dspy.Prediction(rows=[], rejected=rejected)
     best, other = answers[0] if answers else "", ""
     if len(answers) == 2 and answers[0] != answers[1]:
-        verdict = await _better(program, made, *answers)
+        verdict = await preferred(program, made, *answers)
         if isinstance(verdict, Rejected):
             rejected.append(verdict)
         elif verdict is not None:
@@ -134,8 +134,8 @@ async def _answers(program: "GLAN", topic: Topic, question: str) -> tuple[list[s
     return found, rejected
 
 
-async def _better(program: "GLAN", question: str, first: str, second: str) -> int | Rejected | None:
-    """The number of the answer that the judge prefers in both orders, or None if there is none."""
+async def preferred(program: "GLAN", question: str, first: str, second: str) -> int | Rejected | None:
+    """The number of the answer that the judge prefers in both orders: 0, 1, or None if there is none."""
     try:
         one = await program.compare.acall(question=question, first_answer=first, second_answer=second)
         two = await program.compare.acall(question=question, first_answer=second, second_answer=first)

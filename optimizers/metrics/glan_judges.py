@@ -11,14 +11,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from synthwright.errors import ConfigError, ParseError
+from synthwright.errors import ConfigError
 from synthwright.optimizers.metrics.verdicts import Verdicts, score_verdicts
 from synthwright.programs.base import read_jsonl
 from synthwright.programs.glan import GLAN
+from synthwright.programs.glan_homework import preferred
+from synthwright.signatures.rows import Rejected
 
 __all__ = ["judge_answers", "labelled_answers", "verdicts_on"]
-
-MIRRORED = {"first": "second", "second": "first", "equal": "equal"}
 
 
 def labelled_answers() -> list[dict[str, Any]]:
@@ -48,12 +48,7 @@ async def judge_answers(generator: GLAN, labelled: Sequence[Mapping[str, Any]] |
     labelled = labelled_answers() if labelled is None else labelled
 
     async def ask(pair: Mapping[str, Any]) -> str | None:
-        question, first, second = pair["question"], pair["first_answer"], pair["second_answer"]
-        try:
-            one = await generator.compare.acall(question=question, first_answer=first, second_answer=second)
-            two = await generator.compare.acall(question=question, first_answer=second, second_answer=first)
-        except ParseError:
-            return None
-        return one.better if one.better == MIRRORED[two.better] else "equal"
+        choice = await preferred(generator, pair["question"], pair["first_answer"], pair["second_answer"])
+        return None if isinstance(choice, Rejected) else "equal" if choice is None else ("first", "second")[choice]
 
     return verdicts_on(labelled, await asyncio.gather(*map(ask, labelled)))
